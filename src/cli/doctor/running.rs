@@ -145,13 +145,41 @@ const ONE: [(&str, &str, &str, &str); 2] = [
 ];
 
 fn judge(samples: &[Sample<'_>], findings: &mut Findings) {
-    let of = |name: &'static str| samples.iter().filter(move |sample| sample.name == name);
-    let first = |name: &'static str| of(name).next().map(|sample| sample.value);
+    let samples = Samples(samples);
+    zero(&samples, findings);
+    for (name, area, what, advice) in ONE {
+        if samples.first(name).is_some_and(|value| value != 1.0) {
+            findings.error(area, what, advice);
+        }
+    }
+    breakers(&samples, findings);
+    files(&samples, findings);
+    feeds(&samples, findings);
+    ages(&samples, findings);
+    let mut builds = samples.of("tollgate_build_info");
+    if let Some(version) = builds.find_map(|sample| sample.labels.get("version")) {
+        let own = env!("CARGO_PKG_VERSION");
+        findings.ok("version", format!("it is {version}, this command {own}"));
+    }
+}
+
+struct Samples<'s>(&'s [Sample<'s>]);
+
+impl<'s> Samples<'s> {
+    fn of(&self, name: &'static str) -> impl Iterator<Item = &'s Sample<'s>> {
+        self.0.iter().filter(move |sample| sample.name == name)
+    }
+
+    fn first(&self, name: &'static str) -> Option<f64> {
+        self.of(name).next().map(|sample| sample.value)
+    }
+}
+
+fn zero(samples: &Samples<'_>, findings: &mut Findings) {
     for (name, is_error, area, what, advice) in ZERO {
-        for sample in of(name).filter(|sample| sample.value != 0.0) {
-            let labels: Vec<String> = sample
-                .labels
-                .iter()
+        for sample in samples.of(name).filter(|sample| sample.value != 0.0) {
+            let labels = sample.labels.iter();
+            let labels: Vec<String> = labels
                 .map(|(label, value)| format!("{label} {value}"))
                 .collect();
             let whose = match labels.is_empty() {
@@ -166,22 +194,26 @@ fn judge(samples: &[Sample<'_>], findings: &mut Findings) {
             }
         }
     }
-    for (name, area, what, advice) in ONE {
-        if first(name).is_some_and(|value| value != 1.0) {
-            findings.error(area, what, advice);
-        }
-    }
-    let open = of("tollgate_breaker_state").filter(|sample| sample.value == 1.0);
-    for sample in open.filter(|sample| sample.label("state") == "open") {
-        let provider = sample.label("provider");
-        let advice = "look at its `base_url`, `ca` and the network; it is tried again by itself";
+}
+
+fn breakers(samples: &Samples<'_>, findings: &mut Findings) {
+    let states = samples.of("tollgate_breaker_state");
+    let open = states.filter(|sample| sample.value == 1.0 && sample.label("state") == "open");
+    for provider in open.map(|sample| sample.label("provider")) {
         findings.warning(
             "providers",
             format!("{provider} is not called: it could not be reached"),
-            advice,
+            "look at its `base_url`, `ca` and the network; it is tried again by itself",
         );
     }
-    if let (Some(open), Some(most)) = (first("process_open_fds"), first("process_max_fds")) {
+}
+
+fn files(samples: &Samples<'_>, findings: &mut Findings) {
+    let figures = (
+        samples.first("process_open_fds"),
+        samples.first("process_max_fds"),
+    );
+    if let (Some(open), Some(most)) = figures {
         let what = format!("it has opened {open} of {most} files");
         match open > most * 0.8 {
             true => findings.error(
@@ -192,29 +224,36 @@ fn judge(samples: &[Sample<'_>], findings: &mut Findings) {
             false => findings.ok("files", what),
         }
     }
-    for sample in of("tollgate_catalog_feed_last_success_timestamp_seconds") {
+}
+
+fn feeds(samples: &Samples<'_>, findings: &mut Findings) {
+    for sample in samples.of("tollgate_catalog_feed_last_success_timestamp_seconds") {
         let feed = sample.label("feed");
-        let age = clock::unix().as_secs_f64() - sample.value;
-        let age = Duration::try_from_secs_f64(age).unwrap_or_default();
-        match (sample.value > 0.0, age > OLD) {
-            (false, _) => findings.warning(
-                "prices",
-                format!("the price feed {feed} was not read since the start"),
-                "the log says why",
-            ),
-            (true, true) => findings.warning(
+        let advice = "the log says why";
+        if sample.value <= 0.0 {
+            let what = format!("the price feed {feed} was not read since the start");
+            findings.warning("prices", what, advice);
+            continue;
+        }
+        let age = since(sample.value);
+        match age > OLD {
+            true => findings.warning(
                 "prices",
                 format!("the price feed {feed} was last read {} ago", rough(age)),
-                "the log says why",
+                advice,
             ),
-            (true, false) => findings.ok(
+            false => findings.ok(
                 "prices",
                 format!("the price feed {feed} was read {} ago", rough(age)),
             ),
         }
     }
-    if let Some(at) = first("tollgate_store_last_read_timestamp_seconds").filter(|at| *at > 0.0) {
-        let age = Duration::try_from_secs_f64(clock::unix().as_secs_f64() - at).unwrap_or_default();
+}
+
+/// How old what it serves by is: resources of the store, and the configuration.
+fn ages(samples: &Samples<'_>, findings: &mut Findings) {
+    let read = samples.first("tollgate_store_last_read_timestamp_seconds");
+    if let Some(age) = read.filter(|at| *at > 0.0).map(since) {
         let what = format!("it has read keys and other resources {} ago", rough(age));
         match age > BEHIND {
             true => findings.error(
@@ -225,23 +264,16 @@ fn judge(samples: &[Sample<'_>], findings: &mut Findings) {
             false => findings.ok("snapshot", what),
         }
     }
-    if let Some(at) = first("tollgate_config_last_reload_success_timestamp_seconds") {
-        let age = Duration::try_from_secs_f64(clock::unix().as_secs_f64() - at).unwrap_or_default();
-        findings.ok(
-            "config",
-            format!("its configuration was loaded {} ago", rough(age)),
-        );
+    let loaded = samples.first("tollgate_config_last_reload_success_timestamp_seconds");
+    if let Some(age) = loaded.map(since) {
+        let what = format!("its configuration was loaded {} ago", rough(age));
+        findings.ok("config", what);
     }
-    if let Some(version) = of("tollgate_build_info").find_map(|sample| sample.labels.get("version"))
-    {
-        findings.ok(
-            "version",
-            format!(
-                "it is {version}, this command {}",
-                env!("CARGO_PKG_VERSION")
-            ),
-        );
-    }
+}
+
+/// The time since a moment in Unix seconds; zero if it is to come.
+fn since(at: f64) -> Duration {
+    Duration::try_from_secs_f64(clock::unix().as_secs_f64() - at).unwrap_or_default()
 }
 
 /// Whether the books balance, as the gateway itself verifies them.

@@ -112,76 +112,80 @@ fn key(asked: &Reconcile, api: Api) -> Result<Secret, String> {
 }
 
 fn reports(api: Api, period: Period) -> Vec<Report> {
-    let (from, to) = period.seconds();
     match api {
-        Api::Openai => {
-            let report = |path, limit: u32, groups: &[&str]| Report {
-                path,
-                query: [
-                    ("start_time", from.to_string()),
-                    ("end_time", to.to_string()),
-                    ("bucket_width", "1d".to_owned()),
-                    ("limit", limit.to_string()),
-                ]
-                .into_iter()
-                .chain(groups.iter().map(|group| ("group_by", (*group).to_owned())))
-                .collect(),
-            };
-            vec![
-                report(
-                    "/v1/organization/costs",
-                    180,
-                    &["line_item", "project_id", "api_key_id"],
-                ),
-                report(
-                    "/v1/organization/usage/completions",
-                    31,
-                    &["model", "project_id", "api_key_id", "service_tier", "batch"],
-                ),
-                report(
-                    "/v1/organization/usage/embeddings",
-                    31,
-                    &["model", "project_id", "api_key_id"],
-                ),
-            ]
-        }
-        Api::Anthropic => {
-            let next = tollgate_ledger::bank::Day(period.to.0.saturating_add(1));
-            let midnight = |day| format!("{}T00:00:00Z", show_day(day));
-            let report = |path, groups: &[&str]| Report {
-                path,
-                query: [
-                    ("starting_at", midnight(period.from)),
-                    ("ending_at", midnight(next)),
-                    ("bucket_width", "1d".to_owned()),
-                    ("limit", "31".to_owned()),
-                ]
-                .into_iter()
-                .chain(
-                    groups
-                        .iter()
-                        .map(|group| ("group_by[]", (*group).to_owned())),
-                )
-                .collect(),
-            };
-            vec![
-                report(
-                    "/v1/organizations/cost_report",
-                    &["workspace_id", "description"],
-                ),
-                report(
-                    "/v1/organizations/usage_report/messages",
-                    &[
-                        "model",
-                        "workspace_id",
-                        "api_key_id",
-                        "service_tier",
-                        "inference_geo",
-                    ],
-                ),
-            ]
-        }
+        Api::Openai => openai_reports(period),
+        Api::Anthropic => anthropic_reports(period),
     }
+}
+
+fn openai_reports(period: Period) -> Vec<Report> {
+    let (from, to) = period.seconds();
+    let report = |path, limit: u32, groups: &[&str]| Report {
+        path,
+        query: [
+            ("start_time", from.to_string()),
+            ("end_time", to.to_string()),
+            ("bucket_width", "1d".to_owned()),
+            ("limit", limit.to_string()),
+        ]
+        .into_iter()
+        .chain(groups.iter().map(|group| ("group_by", (*group).to_owned())))
+        .collect(),
+    };
+    vec![
+        report(
+            "/v1/organization/costs",
+            180,
+            &["line_item", "project_id", "api_key_id"],
+        ),
+        report(
+            "/v1/organization/usage/completions",
+            31,
+            &["model", "project_id", "api_key_id", "service_tier", "batch"],
+        ),
+        report(
+            "/v1/organization/usage/embeddings",
+            31,
+            &["model", "project_id", "api_key_id"],
+        ),
+    ]
+}
+
+fn anthropic_reports(period: Period) -> Vec<Report> {
+    let next = tollgate_ledger::bank::Day(period.to.0.saturating_add(1));
+    let midnight = |day| format!("{}T00:00:00Z", show_day(day));
+    let report = |path, groups: &[&str]| Report {
+        path,
+        query: [
+            ("starting_at", midnight(period.from)),
+            ("ending_at", midnight(next)),
+            ("bucket_width", "1d".to_owned()),
+            ("limit", "31".to_owned()),
+        ]
+        .into_iter()
+        .chain(
+            groups
+                .iter()
+                .map(|group| ("group_by[]", (*group).to_owned())),
+        )
+        .collect(),
+    };
+    vec![
+        report(
+            "/v1/organizations/cost_report",
+            &["workspace_id", "description"],
+        ),
+        report(
+            "/v1/organizations/usage_report/messages",
+            &[
+                "model",
+                "workspace_id",
+                "api_key_id",
+                "service_tier",
+                "inference_geo",
+            ],
+        ),
+    ]
 }
 
 struct Client {

@@ -235,18 +235,7 @@ fn explain(
     };
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => {
-            let known: Vec<&str> = match node.get("properties") {
-                Some(Value::Object(properties)) => properties.keys().map(String::as_str).collect(),
-                _ => Vec::new(),
-            };
-            let unknown = unexpected.iter().map(|key| Misshape {
-                place: place.key(key),
-                message: "unknown field".to_owned(),
-                hint: did_you_mean_or_list(key, "the fields here are", known.iter().copied()),
-                wants_mapping: false,
-                scalar_as_text: false,
-            });
-            unknown.collect()
+            unknown_fields(&place, unexpected, node)
         }
         ValidationErrorKind::Required { property } => one(
             format!("`{}` is missing", property.as_str().unwrap_or_default()),
@@ -258,22 +247,8 @@ fn explain(
             vec![wrong_type(place.clone(), kind, error.instance())]
         }
         ValidationErrorKind::Enum { options } => {
-            let options: Vec<&str> = options
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .collect();
-            let word = raw(&place).unwrap_or_default();
-            let near = did_you_mean(&word, options.iter().copied());
-            let shown = match near.is_some() || may_be_shown(&word) {
-                true if !word.is_empty() => format!("`{word}`"),
-                _ => "this".to_owned(),
-            };
-            one(
-                format!("{shown} is not a choice here"),
-                did_you_mean_or_list(&word, "the choices are", options.iter().copied()),
-            )
+            let (message, hint) = no_choice(&raw(&place).unwrap_or_default(), options);
+            one(message, hint)
         }
         ValidationErrorKind::Minimum { limit } if unit.is_none() => one(
             format!("{} is too small; the least is {limit}", written()),
@@ -288,6 +263,34 @@ fn explain(
             None => one(error.masked_with(written()).to_string(), None),
         },
     }
+}
+
+fn unknown_fields(place: &Place, unexpected: &[String], node: &Value) -> Vec<Misshape> {
+    let known: Vec<&str> = match node.get("properties") {
+        Some(Value::Object(properties)) => properties.keys().map(String::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let unknown = unexpected.iter().map(|key| Misshape {
+        place: place.key(key),
+        message: "unknown field".to_owned(),
+        hint: did_you_mean_or_list(key, "the fields here are", known.iter().copied()),
+        wants_mapping: false,
+        scalar_as_text: false,
+    });
+    unknown.collect()
+}
+
+/// What is said of a word that is none of the options, and the hint.
+fn no_choice(word: &str, options: &Value) -> (String, Option<String>) {
+    let options = options.as_array().into_iter().flatten();
+    let options: Vec<&str> = options.filter_map(Value::as_str).collect();
+    let near = did_you_mean(word, options.iter().copied());
+    let shown = match near.is_some() || may_be_shown(word) {
+        true if !word.is_empty() => format!("`{word}`"),
+        _ => "this".to_owned(),
+    };
+    let hint = did_you_mean_or_list(word, "the choices are", options.iter().copied());
+    (format!("{shown} is not a choice here"), hint)
 }
 
 /// Whether a text that stands where a figure or a word of a few belongs is a slip of such, and no password that got into

@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::context::{Context, base};
 use super::error::{ApiError, Code};
 use super::input::Received;
-use super::operation::{Needs, Scope};
+use super::operation::{Needs, Operation, Scope};
 use super::rest::Rest;
 use super::table::{Entry, Table};
 use super::{AdminState, auth, query};
@@ -177,22 +177,11 @@ async fn handled(
 
     let mut pairs = query::pairs(parts.uri.query().unwrap_or_default())?;
     let all_pairs: Arc<[(String, String)]> = pairs.clone().into();
-    let (account, only) = match operation.scope {
-        Scope::Account | Scope::Every => {
-            let named = named(&mut pairs, &parts.headers)?;
-            let account = auth::account(&caller, named.as_deref())?;
-            auth::exists(&state, (&caller, operation.needs), &account).await?;
-            let everybody =
-                operation.scope == Scope::Every && named.is_none() && caller.account.is_none();
-            let only = (!everybody).then(|| account.clone());
-            (account, only)
-        }
-        Scope::AllAccounts => {
-            auth::all_accounts(&caller)?;
-            (DEFAULT_ACCOUNT.into(), None)
-        }
-        Scope::Shared => (auth::account(&caller, None)?, caller.account.clone()),
+    let named = match operation.scope {
+        Scope::Account | Scope::Every => named(&mut pairs, &parts.headers)?,
+        Scope::AllAccounts | Scope::Shared => None,
     };
+    let (account, only) = accounts(&state, &caller, operation, named.as_deref()).await?;
     let query = query::to_json(&pairs, &entry.query);
     let faults = entry.checks.query.faults(&query);
     if !faults.is_empty() {
@@ -231,6 +220,30 @@ async fn handled(
         answer.await?
     };
     respond(entry, answer)
+}
+
+/// The account that a request is about, and the only one that it may see; `None` for all.
+async fn accounts(
+    state: &AdminState,
+    caller: &Caller,
+    operation: &Operation,
+    named: Option<&str>,
+) -> Result<(Arc<str>, Option<Arc<str>>), ApiError> {
+    match operation.scope {
+        Scope::Account | Scope::Every => {
+            let account = auth::account(caller, named)?;
+            auth::exists(state, (caller, operation.needs), &account).await?;
+            let everybody =
+                operation.scope == Scope::Every && named.is_none() && caller.account.is_none();
+            let only = (!everybody).then(|| account.clone());
+            Ok((account, only))
+        }
+        Scope::AllAccounts => {
+            auth::all_accounts(caller)?;
+            Ok((DEFAULT_ACCOUNT.into(), None))
+        }
+        Scope::Shared => Ok((auth::account(caller, None)?, caller.account.clone())),
+    }
 }
 
 fn respond(entry: &Entry, answer: Option<Value>) -> Result<Response, ApiError> {

@@ -223,34 +223,16 @@ impl Request<'_> {
 }
 
 impl Attempt<'_> {
-    /// `number` is its place in the request, from 1.
-    fn span(&self, request: &Request<'_>, number: usize) -> Span {
-        let candidate = self.candidate;
-        let (provider, key) = (&candidate.provider, &candidate.key);
+    /// What the provider said of its answer, less what looks like its key.
+    fn answer(&self, attributes: &mut Attributes) {
+        let mask = self.candidate.key.mask();
         let masked = |said: &str| {
-            let masked = key.mask().text(said.as_bytes());
+            let masked = mask.text(said.as_bytes());
             masked.map_or_else(
                 || said.to_owned(),
                 |masked| String::from_utf8_lossy(&masked).into_owned(),
             )
         };
-        let mut attributes = Attributes::default();
-        let operation = request.endpoint.map_or("chat", names::operation);
-        let model = without_credentials(&candidate.upstream_model);
-        attributes.text(names::OPERATION, operation);
-        attributes.text(
-            names::PROVIDER,
-            names::provider(provider.vendor, &provider.id),
-        );
-        attributes.text(names::REQUEST_MODEL, &model);
-        if request.streams {
-            attributes.flag(names::REQUEST_STREAM);
-        }
-        attributes.text(names::SERVER_ADDRESS, &provider.base_url.host);
-        attributes.int(names::SERVER_PORT, provider.base_url.port.into());
-        if let Some(status) = self.status {
-            attributes.int(names::HTTP_STATUS, status.into());
-        }
         if let Some(observer) = self.observer {
             if let Some(model) = observer.model() {
                 attributes.text(names::RESPONSE_MODEL, &masked(model));
@@ -278,6 +260,30 @@ impl Attempt<'_> {
                 }
             }
         }
+    }
+
+    /// `number` is its place in the request, from 1.
+    fn span(&self, request: &Request<'_>, number: usize) -> Span {
+        let candidate = self.candidate;
+        let (provider, key) = (&candidate.provider, &candidate.key);
+        let mut attributes = Attributes::default();
+        let operation = request.endpoint.map_or("chat", names::operation);
+        let model = without_credentials(&candidate.upstream_model);
+        attributes.text(names::OPERATION, operation);
+        attributes.text(
+            names::PROVIDER,
+            names::provider(provider.vendor, &provider.id),
+        );
+        attributes.text(names::REQUEST_MODEL, &model);
+        if request.streams {
+            attributes.flag(names::REQUEST_STREAM);
+        }
+        attributes.text(names::SERVER_ADDRESS, &provider.base_url.host);
+        attributes.int(names::SERVER_PORT, provider.base_url.port.into());
+        if let Some(status) = self.status {
+            attributes.int(names::HTTP_STATUS, status.into());
+        }
+        self.answer(&mut attributes);
         let label = self.outcome.map_or("ok", Outcome::label);
         let failed = self.outcome.is_some();
         if failed {

@@ -263,6 +263,11 @@ impl Writer {
             _ if self.started => {}
             _ => self.write(&Event::UNTOLD_START, out),
         }
+        self.write_in_clients_names(event, out);
+    }
+
+    /// Writes an event with the ids and names that the client knows.
+    fn write_in_clients_names(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
         match event {
             Event::Start {
                 id: "",

@@ -6,7 +6,7 @@ use tollgate_config::catalog::Catalog;
 use tollgate_config::foreign::Node;
 
 use super::super::Note;
-use super::super::plan::Route;
+use super::super::plan::{Endpoint, Route};
 use super::super::reader::Reader;
 use super::super::values::is_no_key;
 use super::super::vendors::{self, Vendor};
@@ -89,6 +89,32 @@ pub fn read(
         .collect()
 }
 
+/// Remarks where an address means something else here than in LiteLLM.
+fn note_address(base: &str, vendor: &Vendor, line: usize, notes: &mut Vec<Note>) {
+    let brings_own_path = matches!(vendor, Vendor::Azure | Vendor::Local("ollama", _));
+    if base.ends_with('}') && brings_own_path {
+        let words = "the variable of `api_base` must hold no path and no slash at its end";
+        notes.push(Note::at(line, words));
+    }
+    let called = base.split("://").nth(1);
+    let is_bare = called.is_some_and(|rest| !rest.trim_end_matches('/').contains('/'));
+    if is_bare && !brings_own_path && !matches!(vendor, Vendor::BuiltIn("anthropic")) {
+        let words =
+            "LiteLLM calls an address without a path as it is; here it gets the usual one (`/v1`)";
+        notes.push(Note::at(line, words));
+    }
+}
+
+/// Names what an entry says that nothing here says.
+fn not_carried(params: &Node<'_>) -> Option<Note> {
+    let members = params.members();
+    let names = members.iter().map(|(name, _)| *name);
+    let lost = names.filter(|name| !READ.contains(name));
+    let lost: Vec<String> = lost.map(|name| format!("`{name}`")).collect();
+    let words = format!("without a counterpart: {}", lost.join(", "));
+    (!lost.is_empty()).then(|| Note::at(params.line(), words))
+}
+
 struct Entries<'a> {
     catalog: Catalog,
     /// `credential_list`, by name.
@@ -152,7 +178,6 @@ impl Entries<'_> {
         if let Some(mode) = mode.filter(|mode| !MODES.contains(mode)) {
             return Err(format!("there is no API for the mode `{mode}`"));
         }
-        let mut notes = Vec::new();
         let credential = params.text_of("litellm_credential_name");
         let credentials = self.credentials;
         let credential = credential.and_then(|name| credentials.get(name));
@@ -169,6 +194,7 @@ impl Entries<'_> {
         let (vendor, usual) = vendors::vendor(&prefix).ok_or_else(|| {
             format!("`{prefix}` is no provider that is known here; if it has an API of OpenAI's or Anthropic's, declare it under `providers`")
         })?;
+        let mut notes = Vec::new();
         let base = match &base_node {
             Some(node) => Some(self.reader.values.base(node, &mut notes).map_err(|fault| {
                 self.reader.faults.push(fault);
@@ -178,48 +204,12 @@ impl Entries<'_> {
         };
         let mut endpoint = vendors::endpoint(&vendor, base.as_deref())
             .ok_or("its `api_base` is not said: LiteLLM reads it from the environment")?;
-        if base.as_ref().is_some_and(|base| base.ends_with('}'))
-            && matches!(vendor, Vendor::Azure | Vendor::Local("ollama", _))
-        {
-            notes.push(Note::at(
-                entry.line(),
-                "the variable of `api_base` must hold no path and no slash at its end",
-            ));
+        if let Some(base) = &base {
+            note_address(base, &vendor, entry.line(), &mut notes);
         }
-        let called = base.as_ref().and_then(|base| base.split("://").nth(1));
-        let whole = called.is_some_and(|rest| !rest.trim_end_matches('/').contains('/'));
-        if whole
-            && !matches!(
-                vendor,
-                Vendor::Azure | Vendor::Local("ollama", _) | Vendor::BuiltIn("anthropic")
-            )
-        {
-            let words = "LiteLLM calls an address without a path as it is; here it gets the usual one (`/v1`)";
-            notes.push(Note::at(entry.line(), words));
-        }
-        let mut variables = Vec::new();
         let key = param("api_key");
-        let value = key.as_ref().and_then(|key| key.text());
-        let local = matches!(vendor, Vendor::Local(..) | Vendor::Own(_))
-            || endpoint.base_url.is_some() && base.is_some();
-        match value {
-            Some(value) if self.reader.values.variable(value).is_some() => {
-                variables.extend(self.reader.values.variable(value))
-            }
-            Some(value) if local && (value.is_empty() || is_no_key(value)) => {
-                endpoint.keyless = true
-            }
-            None if matches!(vendor, Vendor::Local(..)) => endpoint.keyless = true,
-            None => variables.push(usual.to_owned()),
-            Some(value) => {
-                let line = key.as_ref().map_or(entry.line(), Node::line);
-                variables.push(
-                    self.reader
-                        .values
-                        .moved(value, &endpoint.name, line, &mut notes),
-                );
-            }
-        }
+        let known = (&vendor, usual, base.is_some());
+        let variable = self.key(entry, key.as_ref(), known, &mut endpoint, &mut notes);
         if let Some(organization) = param("organization").and_then(|own| own.text()) {
             let organization = self.reader.values.text(organization);
             endpoint
@@ -240,30 +230,43 @@ impl Entries<'_> {
                 "the variable of `model` must hold the provider's own id, without a prefix",
             ));
         }
-        let lost: Vec<&str> = params
-            .members()
-            .iter()
-            .map(|(name, _)| *name)
-            .filter(|name| !READ.contains(name))
-            .collect();
-        if !lost.is_empty() {
-            let lost = lost
-                .iter()
-                .map(|name| format!("`{name}`"))
-                .collect::<Vec<_>>()
-                .join(", ");
-            notes.push(Note::at(
-                params.line(),
-                format!("without a counterpart: {lost}"),
-            ));
-        }
+        notes.extend(not_carried(params));
         Ok(Route {
             endpoint,
             model,
-            variables,
+            variables: variable.into_iter().collect(),
             details,
             notes,
         })
+    }
+
+    /// The variable that will hold an entry's key; `None` if its endpoint wants no key. `known` is the vendor, the variable
+    /// that LiteLLM reads by itself, and whether the entry says an address.
+    fn key(
+        &mut self,
+        entry: &Node<'_>,
+        key: Option<&Node<'_>>,
+        (vendor, usual, has_base): (&Vendor, &str, bool),
+        endpoint: &mut Endpoint,
+        notes: &mut Vec<Note>,
+    ) -> Option<String> {
+        let values = &mut self.reader.values;
+        let Some(value) = key.and_then(Node::text) else {
+            endpoint.keyless = matches!(vendor, Vendor::Local(..));
+            return (!endpoint.keyless).then(|| usual.to_owned());
+        };
+        let variable = values.variable(value);
+        if variable.is_some() {
+            return variable;
+        }
+        let may_be_keyless = matches!(vendor, Vendor::Local(..) | Vendor::Own(_))
+            || endpoint.base_url.is_some() && has_base;
+        if may_be_keyless && (value.is_empty() || is_no_key(value)) {
+            endpoint.keyless = true;
+            return None;
+        }
+        let line = key.map_or(entry.line(), Node::line);
+        Some(values.moved(value, &endpoint.name, line, notes))
     }
 
     /// The provider's prefix, and the id as the provider knows it.

@@ -38,27 +38,24 @@ impl Checker<'_> {
             let hint = Some("leave it out for data/journal".to_owned());
             self.fault(&place.key("journal"), "the path is empty", hint);
         }
-        let mut redis_ca = None;
-        let bank = match (written.bank, redis) {
-            (Some(BankKind::Redis), Some(redis)) => redis.map(|(settings, ca)| {
-                redis_ca = ca;
-                BankChoice::Redis(settings)
-            }),
+        let (bank, redis_ca) = match (written.bank, redis) {
+            // What stands in for a bank that was a fault is never seen.
+            (Some(BankKind::Redis), Some(None)) => (default.bank, None),
+            (Some(BankKind::Redis), Some(Some((settings, ca)))) => {
+                (BankChoice::Redis(settings), ca)
+            }
             (Some(BankKind::Redis), None) => {
                 let hint = Some("add `redis: { url: \"redis://127.0.0.1:6379\" }`".to_owned());
-                self.fault(
-                    &place.key("bank"),
-                    "`ledger.redis` does not say where it is",
-                    hint,
-                );
-                None
+                let message = "`ledger.redis` does not say where it is";
+                self.fault(&place.key("bank"), message, hint);
+                (default.bank, None)
             }
             (Some(BankKind::Sqlite) | None, _) => {
                 if path == journal {
                     let hint = Some("the journal is a directory of its own".to_owned());
                     self.fault(&place.key("journal"), "this is the database's path", hint);
                 }
-                Some(BankChoice::Sqlite { path })
+                (BankChoice::Sqlite { path }, None)
             }
         };
         let mut span = |key: &str, span, default, most| {
@@ -85,8 +82,7 @@ impl Checker<'_> {
             None => default.minimum_purchase,
         };
         Ledger {
-            // What stands in for a bank that was a fault is never seen.
-            bank: bank.unwrap_or(default.bank),
+            bank,
             redis_ca,
             journal,
             fsync: written.fsync == Some(Fsync::Always),
@@ -199,21 +195,7 @@ impl Checker<'_> {
         redis: &types::Redis,
     ) -> Option<(RedisSettings, Option<[u8; 32]>)> {
         let before = self.faults.len();
-        let chosen = [
-            ("url", redis.url.is_some()),
-            ("cluster", redis.cluster.is_some()),
-            ("sentinels", redis.sentinels.is_some()),
-        ]
-        .map(|(key, is)| is.then_some(key));
-        let chosen: Vec<&str> = chosen.into_iter().flatten().collect();
-        if chosen.is_empty() {
-            let hint = Some("add `url`, or the URLs of `cluster` or `sentinels`".to_owned());
-            self.fault(place, "it does not say where the server is", hint);
-        } else if let [first, second, ..] = chosen[..] {
-            let message = format!("there is `{first}` as well, and only one of them can hold");
-            let hint = Some("keep the one that your servers are".to_owned());
-            self.fault(&place.key(second), message, hint);
-        }
+        self.one_topology(place, redis);
         let one = redis
             .url
             .as_ref()
@@ -234,15 +216,7 @@ impl Checker<'_> {
             ca_digest = pem.map(|pem| Sha256::digest(pem).into());
             ca
         });
-        let prefix = redis
-            .prefix
-            .clone()
-            .unwrap_or_else(|| "tollgate".to_owned());
-        let fine = |b: u8| b.is_ascii_alphanumeric() || b"-_.:".contains(&b);
-        if prefix.is_empty() || prefix.len() > 63 || !prefix.bytes().all(fine) {
-            let hint = Some("use letters, digits, `-`, `_`, `.` and `:`, at most 63".to_owned());
-            self.fault(&place.key("prefix"), "this cannot be a prefix", hint);
-        }
+        let prefix = self.prefix(&place.key("prefix"), redis.prefix.as_deref());
         let (topology, tls) = match (&one, cluster, sentinels) {
             (Some(url), None, None) => (Topology::Single(url.address.clone()), url.tls),
             (None, Some((nodes, tls)), None) => (Topology::Cluster(nodes), tls),
@@ -265,6 +239,36 @@ impl Checker<'_> {
             };
             (settings, ca_digest)
         })
+    }
+
+    /// One of `url`, `cluster` and `sentinels` says where the server is.
+    fn one_topology(&mut self, place: &Place, redis: &types::Redis) {
+        let chosen = [
+            ("url", redis.url.is_some()),
+            ("cluster", redis.cluster.is_some()),
+            ("sentinels", redis.sentinels.is_some()),
+        ]
+        .map(|(key, is)| is.then_some(key));
+        let chosen: Vec<&str> = chosen.into_iter().flatten().collect();
+        if chosen.is_empty() {
+            let hint = Some("add `url`, or the URLs of `cluster` or `sentinels`".to_owned());
+            self.fault(place, "it does not say where the server is", hint);
+        } else if let [first, second, ..] = chosen[..] {
+            let message = format!("there is `{first}` as well, and only one of them can hold");
+            let hint = Some("keep the one that your servers are".to_owned());
+            self.fault(&place.key(second), message, hint);
+        }
+    }
+
+    /// What all keys in Redis begin with.
+    fn prefix(&mut self, place: &Place, written: Option<&str>) -> String {
+        let prefix = written.unwrap_or("tollgate");
+        let fine = |b: u8| b.is_ascii_alphanumeric() || b"-_.:".contains(&b);
+        if prefix.is_empty() || prefix.len() > 63 || !prefix.bytes().all(fine) {
+            let hint = Some("use letters, digits, `-`, `_`, `.` and `:`, at most 63".to_owned());
+            self.fault(place, "this cannot be a prefix", hint);
+        }
+        prefix.to_owned()
     }
 
     fn redis_url(&mut self, place: &Place, text: &str, port: u16) -> Option<RedisUrl> {

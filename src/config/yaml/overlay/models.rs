@@ -122,21 +122,7 @@ fn apply(
         );
     }
     if let Some(surfaces) = &change.surfaces {
-        if surfaces.is_empty() {
-            faults.at(
-                format!("{path}.surfaces"),
-                "a model without a surface cannot be called",
-            );
-        }
-        for (number, surface) in surfaces.iter().enumerate() {
-            if !offered.contains(surface) {
-                let message = format!(
-                    "the provider does not offer {}: add it to the provider's surfaces",
-                    surface.name()
-                );
-                faults.at(format!("{path}.surfaces[{number}]"), message);
-            }
-        }
+        check_surfaces(surfaces, offered, path, faults);
         model.surfaces = Some(deduplicated(surfaces));
     }
     model.unsupported_parameters = added_parameters(
@@ -146,6 +132,22 @@ fn apply(
         faults,
     );
     model.timeouts = change.timeouts.overrides().over(model.timeouts);
+}
+
+fn check_surfaces(surfaces: &[Surface], offered: &[Surface], path: &str, faults: &mut Faults) {
+    if surfaces.is_empty() {
+        let message = "a model without a surface cannot be called";
+        faults.at(format!("{path}.surfaces"), message);
+    }
+    for (number, surface) in surfaces.iter().enumerate() {
+        if !offered.contains(surface) {
+            let message = format!(
+                "the provider does not offer {}: add it to the provider's surfaces",
+                surface.name()
+            );
+            faults.at(format!("{path}.surfaces[{number}]"), message);
+        }
+    }
 }
 
 /// Lays what is declared of a model's capabilities over what is known of them.

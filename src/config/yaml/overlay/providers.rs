@@ -51,21 +51,21 @@ pub(super) fn lay(
     }
     let base_url = base_url(catalog, declared, known, path, faults);
     let surfaces = surfaces(declared, known, path, faults);
-    let chat_extensions = declared
-        .chat_extensions
-        .unwrap_or_else(|| known.is_some_and(|known| known.chat_extensions));
-    if chat_extensions && !surfaces.contains(&Surface::ChatCompletions) {
-        let message =
-            "it is about `openai/chat-completions`, which is not among the provider's surfaces";
-        faults.at(format!("{path}.chat_extensions"), message);
-    }
-    let websocket = declared
-        .websocket
-        .unwrap_or_else(|| known.is_some_and(|known| known.websocket));
-    if websocket && !surfaces.contains(&Surface::Responses) {
-        let message = "it is about `openai/responses`, which is not among the provider's surfaces";
-        faults.at(format!("{path}.websocket"), message);
-    }
+    let mut about = |field: &str, surface: Surface, is_set: bool| {
+        if is_set && !surfaces.contains(&surface) {
+            let name = surface.name();
+            let message =
+                format!("it is about `{name}`, which is not among the provider's surfaces");
+            faults.at(format!("{path}.{field}"), message);
+        }
+        is_set
+    };
+    let extended = declared.chat_extensions;
+    let extended = extended.unwrap_or_else(|| known.is_some_and(|known| known.chat_extensions));
+    let chat_extensions = about("chat_extensions", Surface::ChatCompletions, extended);
+    let spoken = declared.websocket;
+    let spoken = spoken.unwrap_or_else(|| known.is_some_and(|known| known.websocket));
+    let websocket = about("websocket", Surface::Responses, spoken);
     let headers = headers(declared, known, path, faults);
     let forward_headers = forward_headers(declared, known, path, faults);
     let ca = match &declared.ca {
@@ -74,15 +74,11 @@ pub(super) fn lay(
     };
     let parameters = known.map_or(&[][..], |known| &known.unsupported_parameters);
     let parameters = added_parameters(parameters, &declared.unsupported_parameters, path, faults);
-    let mut models: Vec<Model> = Vec::new();
-    if let Some(known) = known {
-        models.extend(
-            known
-                .models
-                .iter()
-                .map(|model| moved(model, &known.surfaces, &surfaces)),
-        );
-    }
+    let mut models: Vec<Model> = known.map_or_else(Vec::new, |known| {
+        let models = known.models.iter();
+        let moved = models.map(|model| moved(model, &known.surfaces, &surfaces));
+        moved.collect()
+    });
     let id = known.map_or_else(|| Arc::from(declared.id.as_str()), |known| known.id.clone());
     let price = |added: &mut Model| catalog.feeds().lay(&id, &added.id, &mut added.prices);
     models::lay(
@@ -95,16 +91,11 @@ pub(super) fn lay(
     );
     Some(Provider {
         id,
-        display_name: declared
-            .display_name
-            .as_deref()
-            .map(Arc::from)
-            .unwrap_or_else(|| {
-                known.map_or_else(
-                    || declared.id.as_str().into(),
-                    |known| known.display_name.clone(),
-                )
-            }),
+        display_name: match (&declared.display_name, known) {
+            (Some(name), _) => name.as_str().into(),
+            (None, Some(known)) => known.display_name.clone(),
+            (None, None) => declared.id.as_str().into(),
+        },
         base_url: base_url?,
         auth: declared
             .auth

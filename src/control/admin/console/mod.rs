@@ -52,7 +52,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
 use futures::FutureExt as _;
@@ -189,15 +189,7 @@ impl Console {
             return self.sign_in(state, address, post.then_some(&form), (&query, is_in));
         }
         let Some((id, Acting { caller, accounts })) = signed_in else {
-            if live {
-                return Ok(StatusCode::UNAUTHORIZED.into_response());
-            }
-            if post {
-                let msg = "Your session has ended, and nothing was changed. Go back to keep what you typed, sign in \
-                           again in another tab, and load the form anew.";
-                return Err(Fault::new(StatusCode::UNAUTHORIZED, msg));
-            }
-            return Ok(to_sign_in(&parts.uri));
+            return not_signed_in(live, post, &parts.uri);
         };
         let form = form(post, &parts.headers, (body, router::BODY_MAX)).await?;
         let token = query::first(&form, "form-token");
@@ -352,6 +344,19 @@ async fn page(visit: &Visit, post: bool) -> Answered {
 /// What is said where nothing is, or nothing that takes a form.
 fn not_there(post: bool) -> Fault {
     if post { no_method() } else { api::missing() }
+}
+
+/// Answers whoever has no session (any more): a form that was filled in is not to be lost.
+fn not_signed_in(live: bool, post: bool, uri: &Uri) -> Result<Response, Fault> {
+    if live {
+        return Ok(StatusCode::UNAUTHORIZED.into_response());
+    }
+    if post {
+        let msg = "Your session has ended, and nothing was changed. Go back to keep what you typed, sign in \
+                   again in another tab, and load the form anew.";
+        return Err(Fault::new(StatusCode::UNAUTHORIZED, msg));
+    }
+    Ok(to_sign_in(uri))
 }
 
 fn no_method() -> Fault {

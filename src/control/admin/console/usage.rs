@@ -143,9 +143,11 @@ fn filters(
     }
 }
 
-fn shown(visit: &Visit, by: &str, usage: &Value, called: &dyn Fn(&str) -> String) -> Markup {
-    let buckets = list(usage, "buckets");
-    let by_day = visit.asked("each") == "day";
+/// A row's day (empty, if they are not apart) and group, and what was used.
+type Row<'a> = ((&'a str, &'a str), Sum);
+
+/// Adds up buckets: rows in the order in which they are shown, and all of them.
+fn sums(buckets: &[Value], by_day: bool) -> (Vec<Row<'_>>, Sum) {
     let mut rows: BTreeMap<(&str, &str), Sum> = BTreeMap::new();
     let mut all = Sum::default();
     for bucket in buckets {
@@ -153,21 +155,26 @@ fn shown(visit: &Visit, by: &str, usage: &Value, called: &dyn Fn(&str) -> String
             true => text(bucket, "bucketStart").get(..10).unwrap_or_default(),
             false => "",
         };
-        rows.entry((day, text(bucket, "groupKey")))
-            .or_default()
-            .add(bucket);
+        let row = (day, text(bucket, "groupKey"));
+        rows.entry(row).or_default().add(bucket);
         all.add(bucket);
-    }
-    if rows.is_empty() {
-        return view::empty(
-            "Nothing was used in this time",
-            &html! { p { "Days are UTC, and are kept for ever." } },
-        );
     }
     let mut rows: Vec<_> = rows.into_iter().collect();
     match by_day {
         true => rows.reverse(),
         false => rows.sort_by_key(|(_, sum)| std::cmp::Reverse((sum.cost, sum.requests))),
+    }
+    (rows, all)
+}
+
+fn shown(visit: &Visit, by: &str, usage: &Value, called: &dyn Fn(&str) -> String) -> Markup {
+    let by_day = visit.asked("each") == "day";
+    let (rows, all) = sums(list(usage, "buckets"), by_day);
+    if rows.is_empty() {
+        return view::empty(
+            "Nothing was used in this time",
+            &html! { p { "Days are UTC, and are kept for ever." } },
+        );
     }
     let word = match by.strip_prefix(TAG) {
         Some(tag) => tag,

@@ -98,31 +98,8 @@ impl Judge<'_> {
         if billed.cost == NanoUsd::ZERO {
             return self.nothing_billed(ledger);
         }
-        let missing = ledger.units.iter().find(|(unit, used)| {
-            let cost = billed.units.get(unit).and_then(|used| used.picos);
-            used.picos.unwrap_or(0) > 0 && cost.unwrap_or(0) == 0 && !billed.undivided
-        });
-        if let Some((unit, _)) = missing {
-            return finding(
-                Cause::UsageShape,
-                format!(
-                    "the ledger charged {}, and the provider billed none",
-                    unit.words()
-                ),
-            );
-        }
-        let strange = billed
-            .units
-            .iter()
-            .find(|(unit, used)| used.picos.unwrap_or(0) > 0 && !ledger.units.contains_key(unit));
-        if let Some((unit, _)) = strange {
-            return finding(
-                Cause::UsageShape,
-                format!(
-                    "the provider billed {}, of which the ledger has none",
-                    unit.words()
-                ),
-            );
+        if let Some(why) = on_one_side(ledger, billed) {
+            return finding(Cause::UsageShape, why);
         }
         if let Some(why) = self.other_context(ledger, billed) {
             return finding(Cause::TierOrVariant, why);
@@ -271,6 +248,26 @@ impl Judge<'_> {
             (_, many) => format!("on {many} of {} days", days.len()),
         }
     }
+}
+
+/// Tells of a unit that costs something on one side and stands on that side only.
+fn on_one_side(ledger: &Side, billed: &Side) -> Option<String> {
+    let missing = ledger.units.iter().find(|(unit, used)| {
+        let cost = billed.units.get(unit).and_then(|used| used.picos);
+        used.picos.unwrap_or(0) > 0 && cost.unwrap_or(0) == 0 && !billed.undivided
+    });
+    if let Some((unit, _)) = missing {
+        let words = unit.words();
+        return Some(format!(
+            "the ledger charged {words}, and the provider billed none"
+        ));
+    }
+    let strange = (billed.units.iter())
+        .find(|(unit, used)| used.picos.unwrap_or(0) > 0 && !ledger.units.contains_key(unit));
+    let words = strange.map(|(unit, _)| unit.words())?;
+    Some(format!(
+        "the provider billed {words}, of which the ledger has none"
+    ))
 }
 
 /// A unit's rate on both sides.

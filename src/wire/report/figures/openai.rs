@@ -23,47 +23,7 @@ impl Figures {
             output = output.max(told + reasoning + citations);
         }
         let mut usage = Usage::default();
-        let cached = self.inside.cached.or(self.cached).unwrap_or(0);
-        let writes = (self.inside.cache_write)
-            .or(self.cache_creation)
-            .unwrap_or(0);
-        take(
-            &mut usage,
-            input,
-            &[
-                (
-                    Unit::CachedAudio,
-                    self.inside.cached_audio.unwrap_or(0).min(cached),
-                ),
-                (
-                    Unit::CachedImage,
-                    self.inside.cached_image.unwrap_or(0).min(cached),
-                ),
-            ],
-        );
-        let of_media = usage.input();
-        let audio = self
-            .inside
-            .audio
-            .unwrap_or(0)
-            .saturating_sub(usage[Unit::CachedAudio]);
-        let image = self
-            .inside
-            .image
-            .unwrap_or(0)
-            .saturating_sub(usage[Unit::CachedImage]);
-        take(
-            &mut usage,
-            input,
-            &[
-                (Unit::CachedRead, cached.saturating_sub(of_media)),
-                (Unit::CacheWrite, writes),
-                (Unit::InputAudio, audio),
-                (Unit::InputImage, image),
-                (Unit::InputVideo, self.inside.video.unwrap_or(0)),
-            ],
-        );
-        usage[Unit::Input] = input - usage.input();
+        self.divide_prompt(input, &mut usage);
         take(
             &mut usage,
             output,
@@ -81,6 +41,38 @@ impl Figures {
         usage[Unit::Output] = output - usage.output();
         self.count(&mut usage);
         Some(usage)
+    }
+
+    /// Divides the `input` tokens of a prompt among their units.
+    fn divide_prompt(&self, input: u64, usage: &mut Usage) {
+        let inside = &self.inside;
+        let cached = inside.cached.or(self.cached).unwrap_or(0);
+        let writes = inside.cache_write.or(self.cache_creation).unwrap_or(0);
+        let cached_media = |told: Option<u64>| told.unwrap_or(0).min(cached);
+        take(
+            usage,
+            input,
+            &[
+                (Unit::CachedAudio, cached_media(inside.cached_audio)),
+                (Unit::CachedImage, cached_media(inside.cached_image)),
+            ],
+        );
+        let of_media = usage.input();
+        let beside_cached = |told: Option<u64>, cached| told.unwrap_or(0).saturating_sub(cached);
+        let audio = beside_cached(inside.audio, usage[Unit::CachedAudio]);
+        let image = beside_cached(inside.image, usage[Unit::CachedImage]);
+        take(
+            usage,
+            input,
+            &[
+                (Unit::CachedRead, cached.saturating_sub(of_media)),
+                (Unit::CacheWrite, writes),
+                (Unit::InputAudio, audio),
+                (Unit::InputImage, image),
+                (Unit::InputVideo, inside.video.unwrap_or(0)),
+            ],
+        );
+        usage[Unit::Input] = input - usage.input();
     }
 }
 

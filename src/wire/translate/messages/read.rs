@@ -36,40 +36,15 @@ pub(crate) fn read_request(body: &[u8]) -> Result<Conversation, Refusal> {
             "system" => Role::System,
             _ => return message.refuse("role", "it is no role that is known"),
         };
-        let path = message.path("content");
-        let blocks = content(message.take("content").unwrap_or_default(), &path, &mut c)?;
+        let blocks = inner(&mut message, &mut c)?;
         c.push(role, blocks);
     }
-    for hosted in ["mcp_servers", "container"] {
-        if body
-            .take(hosted)
-            .is_some_and(|value| value != Value::Array(Vec::new()))
-        {
-            return body.refuse(hosted, "it is run by another provider");
-        }
-    }
-    if body.take("inference_geo").is_some() {
-        return body.refuse(
-            "inference_geo",
-            "the provider does not promise where it computes",
-        );
-    }
+    refuse_what_is_the_providers(&mut body)?;
     for (at, value) in body.list("tools")?.into_iter().enumerate() {
         let tool = tool(Fields::of(value, format!("tools[{at}]"))?)?;
         c.tools.push(tool);
     }
-    if let Some(mut choice) = body.object("tool_choice")? {
-        c.choice = Some(match choice.needed("type")?.as_str() {
-            "auto" => Choice::Auto,
-            "any" => Choice::Required,
-            "none" => Choice::None,
-            "tool" => Choice::One(choice.needed("name")?),
-            _ => return choice.refuse("type", "it is no choice that is known"),
-        });
-        if choice.flag("disable_parallel_tool_use")? == Some(true) {
-            c.parallel = Some(false);
-        }
-    }
+    choice(&mut body, &mut c)?;
     c.sampling = Sampling {
         temperature: body.number("temperature")?,
         top_p: body.number("top_p")?,
@@ -97,16 +72,44 @@ pub(crate) fn read_request(body: &[u8]) -> Result<Conversation, Refusal> {
         "standard_only" => "default".to_owned(),
         _ => tier,
     });
-    if let Some(mut mark) = body.object("cache_control")? {
-        c.cache = Some(CacheMark {
-            ttl: mark.text("ttl")?,
-        });
-    }
+    c.cache = cache(&mut body)?;
     c.unknown.extend(body.rest());
     if c.turns.iter().all(|turn| turn.role.instructs()) {
         return Err(Refusal::new("messages", "it is empty"));
     }
     Ok(c)
+}
+
+/// What only the provider can do that the client wrote to.
+fn refuse_what_is_the_providers(body: &mut Fields) -> Result<(), Refusal> {
+    for hosted in ["mcp_servers", "container"] {
+        let value = body.take(hosted);
+        if value.is_some_and(|value| value != Value::Array(Vec::new())) {
+            return body.refuse(hosted, "it is run by another provider");
+        }
+    }
+    if body.take("inference_geo").is_some() {
+        let why = "the provider does not promise where it computes";
+        return body.refuse("inference_geo", why);
+    }
+    Ok(())
+}
+
+fn choice(body: &mut Fields, c: &mut Conversation) -> Result<(), Refusal> {
+    let Some(mut choice) = body.object("tool_choice")? else {
+        return Ok(());
+    };
+    c.choice = Some(match choice.needed("type")?.as_str() {
+        "auto" => Choice::Auto,
+        "any" => Choice::Required,
+        "none" => Choice::None,
+        "tool" => Choice::One(choice.needed("name")?),
+        _ => return choice.refuse("type", "it is no choice that is known"),
+    });
+    if choice.flag("disable_parallel_tool_use")? == Some(true) {
+        c.parallel = Some(false);
+    }
+    Ok(())
 }
 
 fn texts(body: &mut Fields, key: &str) -> Result<Vec<String>, Refusal> {
@@ -179,6 +182,12 @@ fn cache(block: &mut Fields) -> Result<Option<CacheMark>, Refusal> {
     }))
 }
 
+/// Reads the blocks under `content`.
+fn inner(of: &mut Fields, c: &mut Conversation) -> Result<Vec<Block>, Refusal> {
+    let path = of.path("content");
+    content(of.take("content").unwrap_or_default(), &path, c)
+}
+
 fn content(value: Value, path: &str, c: &mut Conversation) -> Result<Vec<Block>, Refusal> {
     match value {
         Value::Null => Ok(Vec::new()),
@@ -211,8 +220,7 @@ fn block(mut block: Fields, c: &mut Conversation, blocks: &mut Vec<Block>) -> Re
         "document" => return document(block, cache, c, blocks),
         "search_result" => {
             let head = [block.text("title")?, block.text("source")?];
-            let path = block.path("content");
-            let found = self::content(block.take("content").unwrap_or_default(), &path, c)?;
+            let found = inner(&mut block, c)?;
             let head: Vec<String> = head.into_iter().flatten().collect();
             blocks.push(Block::text(head.join("\n")));
             blocks.extend(found);
@@ -227,15 +235,11 @@ fn block(mut block: Fields, c: &mut Conversation, blocks: &mut Vec<Block>) -> Re
                 .map_or_else(|| "{}".to_owned(), |input| input.to_string()),
             custom: false,
         }),
-        "tool_result" => {
-            let path = block.path("content");
-            let content = block.take("content").unwrap_or_default();
-            Content::Result(CallResult {
-                id: block.needed("tool_use_id")?,
-                blocks: self::content(content, &path, c)?,
-                error: block.flag("is_error")?.unwrap_or(false),
-            })
-        }
+        "tool_result" => Content::Result(CallResult {
+            id: block.needed("tool_use_id")?,
+            blocks: inner(&mut block, c)?,
+            error: block.flag("is_error")?.unwrap_or(false),
+        }),
         // Which deferred tools a search found: all tools are sent at once elsewhere.
         "tool_reference" => Content::Text(format!("Tool found: {}", block.needed("tool_name")?)),
         "thinking" | "redacted_thinking" => {
@@ -255,19 +259,15 @@ fn block(mut block: Fields, c: &mut Conversation, blocks: &mut Vec<Block>) -> Re
             None => return Ok(()),
         },
         // What a provider's own tool did is in the words that followed it.
-        "server_tool_use" | "mcp_tool_use" => {
-            c.leave_out(format!("messages.{kind}"));
-            return Ok(());
-        }
-        _ if kind.ends_with("_tool_result") => {
+        kind if ["server_tool_use", "mcp_tool_use"].contains(&kind)
+            || kind.ends_with("_tool_result") =>
+        {
             c.leave_out(format!("messages.{kind}"));
             return Ok(());
         }
         _ => {
-            return block.refuse(
-                "type",
-                "blocks of this type belong to tools of the provider",
-            );
+            let why = "blocks of this type belong to tools of the provider";
+            return block.refuse("type", why);
         }
     };
     blocks.push(Block { content, cache });
@@ -328,9 +328,7 @@ fn document(
         }
         "content" => {
             blocks.extend(name.map(Block::text));
-            let path = source.path("content");
-            let inner = content(source.take("content").unwrap_or_default(), &path, c)?;
-            blocks.extend(inner);
+            blocks.extend(inner(&mut source, c)?);
         }
         _ => {
             source.put("type", kind.into());

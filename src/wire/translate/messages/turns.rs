@@ -36,27 +36,10 @@ pub(super) fn turns(
     // A conversation of instructions alone still needs a message to answer.
     let first = first.unwrap_or_else(|| c.turns.len().saturating_sub(1));
     let mut system = Vec::new();
-    let mut messages: Vec<(Role, Vec<Value>, Vec<Value>)> = Vec::new();
+    let mut messages: Vec<Message> = Vec::new();
     for (at, turn) in c.turns.iter().enumerate() {
-        let mut blocks = Vec::with_capacity(turn.blocks.len());
-        let mut results = Vec::new();
         let aside = turn.role.instructs() && (at > first || !in_front(turn));
-        for block in &turn.blocks {
-            let media = matches!(block.content, Content::Image { .. } | Content::File { .. });
-            if media && turn.role == Role::Assistant {
-                return Err(lost.media("pictures and documents cannot be the assistant's"));
-            }
-            let Some(mut value) = write_block(block, lost)? else {
-                continue;
-            };
-            if let (true, Content::Text(text)) = (aside, &block.content) {
-                value["text"] = format!("<system-reminder>\n{text}\n</system-reminder>").into();
-            }
-            match block.content {
-                Content::Result(_) => results.push(value),
-                _ => blocks.push(value),
-            }
-        }
+        let (results, blocks) = write_turn(turn, aside, lost)?;
         if turn.role.instructs() && at < first {
             system.extend(blocks);
             continue;
@@ -76,25 +59,7 @@ pub(super) fn turns(
             _ => messages.push((role, results, blocks)),
         }
     }
-    let said = |text: &str| vec![json!({"type": "text", "text": text})];
-    if let Some((Role::Assistant, ..)) = messages.first() {
-        messages.insert(0, (Role::User, Vec::new(), said(BEFORE)));
-    }
-    // A user's turn of white space alone asks to go on, too.
-    let own = c
-        .turns
-        .last()
-        .is_some_and(|turn| turn.role == Role::Assistant);
-    match messages.last_mut() {
-        Some((Role::Assistant, _, blocks)) if prefill && own => {
-            begin(blocks, lost);
-            if blocks.is_empty() {
-                messages.pop();
-            }
-        }
-        Some((Role::Assistant, ..)) => messages.push((Role::User, Vec::new(), said(GO_ON))),
-        _ => {}
-    }
+    ends(&mut messages, c, prefill, lost);
     let messages = messages
         .into_iter()
         .map(|(role, mut results, blocks)| {
@@ -109,6 +74,57 @@ pub(super) fn turns(
         })
         .collect();
     Ok((system, messages))
+}
+
+/// A turn's results, and its other blocks. What is said `aside` is marked as instructions in the middle.
+fn write_turn(
+    turn: &Turn,
+    aside: bool,
+    lost: &mut Lost,
+) -> Result<(Vec<Value>, Vec<Value>), Refusal> {
+    let mut blocks = Vec::with_capacity(turn.blocks.len());
+    let mut results = Vec::new();
+    for block in &turn.blocks {
+        let media = matches!(block.content, Content::Image { .. } | Content::File { .. });
+        if media && turn.role == Role::Assistant {
+            return Err(lost.media("pictures and documents cannot be the assistant's"));
+        }
+        let Some(mut value) = write_block(block, lost)? else {
+            continue;
+        };
+        if let (true, Content::Text(text)) = (aside, &block.content) {
+            value["text"] = format!("<system-reminder>\n{text}\n</system-reminder>").into();
+        }
+        match block.content {
+            Content::Result(_) => results.push(value),
+            _ => blocks.push(value),
+        }
+    }
+    Ok((results, blocks))
+}
+
+/// A message: its role, its results, and its other blocks.
+type Message = (Role, Vec<Value>, Vec<Value>);
+
+/// Makes the first message the user's, and the last one such that the model goes on.
+fn ends(messages: &mut Vec<Message>, c: &Conversation, prefill: bool, lost: &mut Lost) {
+    let said = |text: &str| vec![json!({"type": "text", "text": text})];
+    if let Some((Role::Assistant, ..)) = messages.first() {
+        messages.insert(0, (Role::User, Vec::new(), said(BEFORE)));
+    }
+    // A user's turn of white space alone asks to go on, too.
+    let last = c.turns.last();
+    let own = last.is_some_and(|turn| turn.role == Role::Assistant);
+    match messages.last_mut() {
+        Some((Role::Assistant, _, blocks)) if prefill && own => {
+            begin(blocks, lost);
+            if blocks.is_empty() {
+                messages.pop();
+            }
+        }
+        Some((Role::Assistant, ..)) => messages.push((Role::User, Vec::new(), said(GO_ON))),
+        _ => {}
+    }
 }
 
 /// Makes the beginning of an answer one that is taken: it ends with no thought and with no white space.

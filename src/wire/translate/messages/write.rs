@@ -10,7 +10,7 @@ use super::super::json::{bytes, put};
 use super::super::neutral::{Choice, Conversation, Field, Format, ToolKind};
 use super::super::schema::{self, Closed};
 use super::super::target::ThinkingStyle;
-use super::super::tools::{self, Takes};
+use super::super::tools::{self, Sent, Takes};
 use super::super::{Lost, Refusal, Reply, Target, format, names};
 use super::cache::{cache_control, write_cache};
 use super::thinking::{Room, lacks_its_thought, write_thinking};
@@ -196,40 +196,9 @@ fn write_tools(
     let mut stricts = 0;
     for tool in sent {
         let is_allowed = |names: &HashSet<&String>| names.contains(&tool.tool.name);
-        if !allowed.as_ref().is_none_or(is_allowed) {
-            continue;
+        if allowed.as_ref().is_none_or(is_allowed) {
+            list.push(write_tool(tool, target, &mut stricts, lost)?);
         }
-        let mut one = Map::new();
-        one.insert("name".to_owned(), tool.name.into());
-        put(&mut one, "description", tool.description);
-        if let Takes::Json(mut schema, strict) = tool.takes {
-            if target.rules.plain_properties && !schema::has_plain_properties(&schema) {
-                let why = "the provider takes names of properties of 1 to 64 letters, digits, `_`, `.` and `-` only";
-                return lost.refuse(Field::ToolKeywords, why);
-            }
-            let is_open = match &tool.tool.kind {
-                ToolKind::Function { schema, .. } => {
-                    schema.as_ref().is_some_and(schema::has_open_object)
-                }
-                _ => false,
-            };
-            let is_strict = strict == Some(true) && stricts < MOST_STRICT && !is_open;
-            let held = is_strict.then(|| held_to(&schema, target)).flatten();
-            lost.add_if(Field::Strict, strict == Some(true) && held.is_none());
-            if let Some((closed, less)) = held {
-                schema = closed;
-                lost.add_if(Field::ToolKeywords, less);
-                one.insert("strict".to_owned(), true.into());
-                stricts += 1;
-            }
-            one.insert("input_schema".to_owned(), schema);
-        }
-        put(
-            &mut one,
-            "cache_control",
-            tool.tool.cache.as_ref().map(cache_control),
-        );
-        list.push(Value::Object(one));
     }
     if list.is_empty() {
         if let Some(Choice::Allowed { required: true, .. }) = c.choice {
@@ -239,6 +208,48 @@ fn write_tools(
         return Ok(false);
     }
     body.insert("tools".to_owned(), list.into());
+    Ok(write_choice(c, body))
+}
+
+/// A tool; `stricts` counts those that the model is held to.
+fn write_tool(
+    tool: Sent<'_>,
+    target: &Target<'_>,
+    stricts: &mut u32,
+    lost: &mut Lost,
+) -> Result<Value, Refusal> {
+    let mut one = Map::new();
+    one.insert("name".to_owned(), tool.name.into());
+    put(&mut one, "description", tool.description);
+    if let Takes::Json(mut schema, strict) = tool.takes {
+        if target.rules.plain_properties && !schema::has_plain_properties(&schema) {
+            let why = "the provider takes names of properties of 1 to 64 letters, digits, `_`, `.` and `-` only";
+            return lost.refuse(Field::ToolKeywords, why);
+        }
+        let is_open = match &tool.tool.kind {
+            ToolKind::Function { schema, .. } => {
+                schema.as_ref().is_some_and(schema::has_open_object)
+            }
+            _ => false,
+        };
+        let is_strict = strict == Some(true) && *stricts < MOST_STRICT && !is_open;
+        let held = is_strict.then(|| held_to(&schema, target)).flatten();
+        lost.add_if(Field::Strict, strict == Some(true) && held.is_none());
+        if let Some((closed, less)) = held {
+            schema = closed;
+            lost.add_if(Field::ToolKeywords, less);
+            one.insert("strict".to_owned(), true.into());
+            *stricts += 1;
+        }
+        one.insert("input_schema".to_owned(), schema);
+    }
+    let cache = tool.tool.cache.as_ref().map(cache_control);
+    put(&mut one, "cache_control", cache);
+    Ok(Value::Object(one))
+}
+
+/// Writes which tool is to be called; whether one must be.
+fn write_choice(c: &Conversation, body: &mut Map<String, Value>) -> bool {
     let choice = c.choice.as_ref().unwrap_or(&Choice::Auto);
     let mut map = Map::new();
     let (kind, forced) = match choice {
@@ -262,5 +273,5 @@ fn write_tools(
     if c.choice.is_some() || single {
         body.insert("tool_choice".to_owned(), map.into());
     }
-    Ok(forced)
+    forced
 }

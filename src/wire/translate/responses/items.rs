@@ -10,6 +10,13 @@ use super::super::neutral::{
 };
 use super::super::{Refusal, media};
 
+const REFERENCE: &str = "it refers to what only its own provider keeps; set `store` to false in the client, so that it \
+     sends every item whole";
+const COMPACTS: &str = "only OpenAI compacts this way, into a form that only OpenAI reads; a client that knows the \
+     gateway as a provider of its own (Codex: an entry in `model_providers`) asks for a summary in words instead";
+const COMPACTED: &str = "it is a conversation in a form that only OpenAI reads; go on with one of OpenAI's models, or \
+     begin a new conversation";
+
 /// Reads one item.
 pub(super) fn item(mut item: Fields, c: &mut Conversation) -> Result<(), Refusal> {
     let kind = item.text("type")?.unwrap_or_else(|| "message".to_owned());
@@ -43,74 +50,27 @@ pub(super) fn item(mut item: Fields, c: &mut Conversation) -> Result<(), Refusal
             }
             Ok(())
         }
-        // Tools that the client runs, in forms of their own.
         "local_shell_call" | "shell_call" | "apply_patch_call" | "computer_call" => {
-            let keys = ["action", "actions", "operation"];
-            let does = keys.into_iter().find_map(|key| item.take(key));
-            let call = Call {
-                id: item.needed("call_id")?,
-                name: kind.trim_end_matches("_call").to_owned(),
-                namespace: None,
-                arguments: does.map_or_else(|| "{}".to_owned(), |does| does.to_string()),
-                custom: false,
-            };
-            c.push(Role::Assistant, vec![Content::Call(call).into()]);
-            Ok(())
+            client_call(item, kind.trim_end_matches("_call"), c)
         }
         "local_shell_call_output" | "shell_call_output" | "apply_patch_call_output" => {
-            let id = match item.text("call_id")? {
-                Some(id) => id,
-                None => item.needed("id")?,
-            };
-            let text = match item.take("output") {
-                Some(Value::String(text)) => text,
-                Some(value) => value.to_string(),
-                None => String::new(),
-            };
-            result(id, vec![Block::text(text)], c);
-            Ok(())
+            client_output(item, c)
         }
-        // A picture of the screen.
-        "computer_call_output" => {
-            let id = item.needed("call_id")?;
-            let mut blocks = Vec::new();
-            if let Some(mut output) = item.object("output")? {
-                let source = match (output.text("image_url")?, output.text("file_id")?) {
-                    (Some(url), _) => Some(media::source(url)),
-                    (None, id) => id.map(Source::Id),
-                };
-                let image = |source| Content::Image {
-                    source,
-                    detail: None,
-                };
-                blocks.extend(source.map(|source| image(source).into()));
-            }
-            result(id, blocks, c);
-            Ok(())
-        }
+        "computer_call_output" => screenshot(item, c),
         // Reasoning that another provider keeps says nothing to this one, even if it were here.
         "item_reference" if item.text("id")?.is_some_and(|id| id.starts_with("rs_")) => {
             c.leave_out("input.item_reference".to_owned());
             Ok(())
         }
-        "item_reference" => item.refuse(
-            "type",
-            "it refers to what only its own provider keeps; set `store` to false in the client, so that it sends \
-             every item whole",
-        ),
-        "compaction_trigger" => item.refuse(
-            "type",
-            "only OpenAI compacts this way, into a form that only OpenAI reads; a client that knows the gateway as \
-             a provider of its own (Codex: an entry in `model_providers`) asks for a summary in words instead",
-        ),
-        "compaction" => item.refuse(
-            "type",
-            "it is a conversation in a form that only OpenAI reads; go on with one of OpenAI's models, or begin a \
-             new conversation",
-        ),
+        "item_reference" => item.refuse("type", REFERENCE),
+        "compaction_trigger" => item.refuse("type", COMPACTS),
+        "compaction" => item.refuse("type", COMPACTED),
         // What a provider's own tool did is in the words that followed it.
-        "mcp_list_tools" | "mcp_approval_request" | "mcp_approval_response"
-        | "tool_search_output" | "configuration_update" => {
+        "mcp_list_tools"
+        | "mcp_approval_request"
+        | "mcp_approval_response"
+        | "tool_search_output"
+        | "configuration_update" => {
             c.leave_out(format!("input.{kind}"));
             Ok(())
         }
@@ -120,6 +80,55 @@ pub(super) fn item(mut item: Fields, c: &mut Conversation) -> Result<(), Refusal
         }
         _ => item.refuse("type", "items of this type are not translated"),
     }
+}
+
+/// Reads a call of a tool that the client runs, in a form of its own: what it is to do are its arguments.
+fn client_call(mut item: Fields, tool: &str, c: &mut Conversation) -> Result<(), Refusal> {
+    let keys = ["action", "actions", "operation"];
+    let does = keys.into_iter().find_map(|key| item.take(key));
+    let call = Call {
+        id: item.needed("call_id")?,
+        name: tool.to_owned(),
+        namespace: None,
+        arguments: does.map_or_else(|| "{}".to_owned(), |does| does.to_string()),
+        custom: false,
+    };
+    c.push(Role::Assistant, vec![Content::Call(call).into()]);
+    Ok(())
+}
+
+/// Reads what such a tool returned, whatever its form, as text.
+fn client_output(mut item: Fields, c: &mut Conversation) -> Result<(), Refusal> {
+    let id = match item.text("call_id")? {
+        Some(id) => id,
+        None => item.needed("id")?,
+    };
+    let text = match item.take("output") {
+        Some(Value::String(text)) => text,
+        Some(value) => value.to_string(),
+        None => String::new(),
+    };
+    result(id, vec![Block::text(text)], c);
+    Ok(())
+}
+
+/// Reads a picture of the screen.
+fn screenshot(mut item: Fields, c: &mut Conversation) -> Result<(), Refusal> {
+    let id = item.needed("call_id")?;
+    let mut blocks = Vec::new();
+    if let Some(mut output) = item.object("output")? {
+        let source = match (output.text("image_url")?, output.text("file_id")?) {
+            (Some(url), _) => Some(media::source(url)),
+            (None, id) => id.map(Source::Id),
+        };
+        let image = |source| Content::Image {
+            source,
+            detail: None,
+        };
+        blocks.extend(source.map(|source| image(source).into()));
+    }
+    result(id, blocks, c);
+    Ok(())
 }
 
 fn result(id: String, blocks: Vec<Block>, c: &mut Conversation) {
