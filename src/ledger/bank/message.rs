@@ -258,28 +258,18 @@ impl Rollup {
     }
 
     /// Returns it with these counters instead of its own.
-    pub(crate) fn with_counters(self, counters: [u64; 8]) -> Rollup {
-        let [
-            requests,
-            failed,
-            orphaned,
-            input,
-            cached_read,
-            cache_write,
-            output,
-            reasoning,
+    pub(crate) fn with_counters(mut self, counters: [u64; 8]) -> Rollup {
+        [
+            self.requests,
+            self.failed,
+            self.orphaned,
+            self.input,
+            self.cached_read,
+            self.cache_write,
+            self.output,
+            self.reasoning,
         ] = counters;
-        Rollup {
-            requests,
-            failed,
-            orphaned,
-            input,
-            cached_read,
-            cache_write,
-            output,
-            reasoning,
-            ..self
-        }
+        self
     }
 }
 

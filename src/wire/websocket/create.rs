@@ -229,10 +229,10 @@ fn check_results(own: &[u8], before: &[Bytes]) -> Result<(), BadRequest> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn create(text: &str) -> Create {
+    pub(in super::super) fn create(text: &str) -> Create {
         match ClientEvent::parse(Bytes::copy_from_slice(text.as_bytes())) {
             Ok(ClientEvent::Create(create)) => create,
             other => panic!("{text}: {other:?}"),

@@ -213,14 +213,7 @@ pub fn streamed(kind: &str, text: &str) -> Bytes {
 mod tests {
     use super::*;
     use crate::sse::Parser;
-    use crate::websocket::{ClientEvent, Create};
-
-    fn create(text: &str) -> Create {
-        match ClientEvent::parse(Bytes::copy_from_slice(text.as_bytes())) {
-            Ok(ClientEvent::Create(create)) => create,
-            other => panic!("{text}: {other:?}"),
-        }
-    }
+    use crate::websocket::create::tests::create;
 
     fn continued(said: &[&'static str]) -> Continued {
         let said = said

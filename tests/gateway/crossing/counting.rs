@@ -4,10 +4,18 @@ use serde_json::json;
 
 use super::api::Api;
 use super::{ask, offering, well};
+use crate::common::client::Answer;
 use crate::common::fake::{Fake, Wire};
 use crate::common::gateway::Gateway;
 use crate::common::requests::Request;
 use crate::common::script::Script;
+
+/// Has the tokens of a message counted.
+async fn count(gateway: &Gateway, model: &str) -> Answer {
+    let request = Api::Messages.request(&[model], false);
+    let path = "/v1/messages/count_tokens".to_owned();
+    ask(gateway, &Request { path, ..request }).await
+}
 
 #[tokio::test]
 async fn the_gateway_counts_what_the_provider_does_not() {
@@ -22,26 +30,21 @@ async fn the_gateway_counts_what_the_provider_does_not() {
         .provider(embedder)
         .start()
         .await;
-    let count = async |model: &str| {
-        let request = Api::Messages.request(&[model], false);
-        let path = "/v1/messages/count_tokens".to_owned();
-        ask(&gateway, &Request { path, ..request }).await
-    };
-    let answer = count("anthropic-like:m").await;
+    let answer = count(&gateway, "anthropic-like:m").await;
     assert_eq!(answer.json(), json!({"input_tokens": 77}));
     for model in ["chat:m", "responses:m"] {
-        let answer = count(model).await;
+        let answer = count(&gateway, model).await;
         assert_eq!(answer.status(), 200, "{}", answer.text());
         let tokens = answer.json()["input_tokens"].as_u64().unwrap();
         assert!((5..200).contains(&tokens), "{tokens}");
     }
     assert_eq!(other.count(), 0, "nothing went upstream");
-    let answer = count("embedder:m").await;
+    let answer = count(&gateway, "embedder:m").await;
     assert_eq!(
         (answer.status(), answer.code().as_str()),
         (422, "ERR_TOLLGATE_3805")
     );
-    let answer = count("nobody:m").await;
+    let answer = count(&gateway, "nobody:m").await;
     assert_eq!(
         (answer.status(), answer.code().as_str()),
         (422, "ERR_TOLLGATE_3804")
@@ -60,17 +63,12 @@ async fn a_provider_without_a_key_keeps_nobody_from_counting() {
         .provider(offering("chat", &other, &[Api::Chat]))
         .start()
         .await;
-    let count = async |model: &str| {
-        let request = Api::Messages.request(&[model], false);
-        let path = "/v1/messages/count_tokens".to_owned();
-        ask(&gateway, &Request { path, ..request }).await
-    };
     let messages = ask(&gateway, &Api::Messages.request(&["m"], false)).await;
     assert_eq!(messages.status(), 200, "{}", messages.text());
-    let answer = count("m").await;
+    let answer = count(&gateway, "m").await;
     assert_eq!(answer.status(), 200, "{}", answer.text());
     assert!(answer.json()["input_tokens"].as_u64() > Some(4));
-    let answer = count("keyless:m").await;
+    let answer = count(&gateway, "keyless:m").await;
     assert_eq!(
         (answer.status(), answer.code().as_str()),
         (400, "ERR_TOLLGATE_3802")
@@ -109,19 +107,14 @@ async fn the_gateway_counts_where_the_provider_fails_to() {
         .provider(offering("strict", &strict, &[Api::Messages]))
         .start()
         .await;
-    let count = async |model: &str| {
-        let request = Api::Messages.request(&[model], false);
-        let path = "/v1/messages/count_tokens".to_owned();
-        ask(&gateway, &Request { path, ..request }).await
-    };
     for (name, fake) in &cases {
-        let answer = count(&format!("p-{name}:m")).await;
+        let answer = count(&gateway, &format!("p-{name}:m")).await;
         assert_eq!(answer.status(), 200, "{name}: {}", answer.text());
         let tokens = answer.json()["input_tokens"].as_u64().unwrap();
         assert!((5..200).contains(&tokens), "{name}: {tokens}");
         assert!(fake.count() > 0, "{name}: it was asked first");
     }
-    let answer = count("strict:m").await;
+    let answer = count(&gateway, "strict:m").await;
     assert_eq!(
         (answer.status(), answer.json()),
         (400, bad),

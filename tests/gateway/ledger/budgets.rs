@@ -1,5 +1,7 @@
 //! Budgets that access keys share, and those of tags: four replicas, one Redis.
 
+use std::net::SocketAddr;
+
 use super::*;
 use crate::common::PATIENCE;
 use crate::common::eventually;
@@ -16,6 +18,20 @@ const ESTIMATE: i64 = 20;
 /// What a team's budget and its organisation's pay for, in answers.
 const TEAM: i64 = 40;
 const ALL: i64 = 80;
+
+/// Gateways that share all but their journals, and where they are called.
+async fn replicas(fake: &Fake, config: &Value) -> (Vec<Gateway>, Vec<SocketAddr>) {
+    let mut gateways = Vec::new();
+    for _ in 0..REPLICAS {
+        let gateway = Gateway::builder()
+            .fake("f", fake)
+            .config(money(10_000_000_000))
+            .config(config.clone());
+        gateways.push(gateway.start().await);
+    }
+    let addresses = gateways.iter().map(|gateway| gateway.address).collect();
+    (gateways, addresses)
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_keys_and_teams_share_is_never_promised_twice() {
@@ -36,15 +52,7 @@ async fn what_keys_and_teams_share_is_never_promised_twice() {
             access_key("three", &json!({"budget": "acme"})),
         ],
     });
-    let mut gateways = Vec::new();
-    for _ in 0..REPLICAS {
-        let gateway = Gateway::builder()
-            .fake("f", &fake)
-            .config(money(10_000_000_000))
-            .config(config.clone());
-        gateways.push(gateway.start().await);
-    }
-    let addresses: Vec<_> = gateways.iter().map(|gateway| gateway.address).collect();
+    let (gateways, addresses) = replicas(&fake, &config).await;
 
     let (team, refusal) = spend(&addresses, &["one", "two"]).await;
     assert!((TEAM - ESTIMATE..=TEAM).contains(&team), "served {team}");
@@ -87,15 +95,7 @@ async fn a_killed_replica_and_an_outage_change_nothing_of_what_tags_and_trees_pa
     let redis = Process::start(&[]);
     let fake = Fake::good(Wire::H1, "hello").await;
     let config = customers(&redis.url());
-    let mut gateways = Vec::new();
-    for _ in 0..REPLICAS {
-        let gateway = Gateway::builder()
-            .fake("f", &fake)
-            .config(money(10_000_000_000))
-            .config(config.clone());
-        gateways.push(gateway.start().await);
-    }
-    let addresses: Vec<_> = gateways.iter().map(|gateway| gateway.address).collect();
+    let (mut gateways, addresses) = replicas(&fake, &config).await;
     let mut served = 0;
     for customer in ["1", "2", "3"] {
         let left = ALL - i64::try_from(served).unwrap();
@@ -143,14 +143,14 @@ fn ask_for(key: &str) -> Request {
 }
 
 /// Asks for far more than there is, at all replicas at once: how many were served, and why one was not.
-async fn spend(addresses: &[std::net::SocketAddr], keys: &[&str]) -> (i64, String) {
+async fn spend(addresses: &[SocketAddr], keys: &[&str]) -> (i64, String) {
     let requests = keys.iter().map(|key| ask_for(key)).collect();
     spend_by(addresses.to_vec(), requests, false).await
 }
 
 /// The same; `patient` where replicas and their bank may be away.
 async fn spend_by(
-    addresses: Vec<std::net::SocketAddr>,
+    addresses: Vec<SocketAddr>,
     requests: Vec<Request>,
     patient: bool,
 ) -> (i64, String) {
@@ -173,7 +173,7 @@ async fn spend_by(
 
 /// Asks again where a budget is lent to others, or held by their requests: there is more in a second. `patient`: where
 /// nobody listens, or the bank is away, too.
-async fn until_decided(address: std::net::SocketAddr, request: &Request, patient: bool) -> Answer {
+async fn until_decided(address: SocketAddr, request: &Request, patient: bool) -> Answer {
     loop {
         let attempt = async { Client::try_connect(address).await?.try_ask(request).await };
         let answer = match attempt.await {
