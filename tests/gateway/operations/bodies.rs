@@ -264,6 +264,14 @@ async fn heads_are_bounded() {
             &format!("{version:?} path"),
         );
     }
+    let mut many = Request::chat(&["m"], false);
+    for index in 0..50 {
+        many = many.header(&format!("x-large-{index}"), &"x".repeat(4_000));
+    }
+    let mut client = Client::connect(Version::H2, gateway.address).await;
+    let answer = client.try_ask(&many).await;
+    let refused = answer.map_or(true, |answer| (400..500).contains(&answer.status()));
+    assert!(refused, "200 KB of headers over HTTP/2");
     // Far beyond: whoever sends it is not listened to for ever.
     for (name, size) in [("one header", 3 << 20), ("many headers", 0)] {
         let mut raw = Raw::connect(gateway.address).await;

@@ -75,6 +75,14 @@ async fn ambiguous_requests_are_refused_and_nothing_is_smuggled() {
             format!("x: a\r\n b\r\ncontent-length: {length}\r\n\r\n{body}"),
         ),
         (
+            "a folded length",
+            format!("x: a\r\n content-length: {length}\r\n\r\n{body}"),
+        ),
+        (
+            "a length of its own and a coding",
+            format!("content-length: {length}\r\ntransfer-encoding: chunked\r\n\r\n{body}"),
+        ),
+        (
             "a folded coding",
             format!("transfer-encoding:\r\n chunked\r\n\r\n{chunked}"),
         ),
