@@ -9,6 +9,7 @@ mod client_gone;
 mod exhausted;
 mod matrix;
 mod order;
+mod payload;
 mod planted;
 mod resent;
 mod soft_commit;
