@@ -1,15 +1,15 @@
-//! What was spent day by day, and what it says of the days to come. Pure.
+//! What an account spent day by day, how long credits last at that pace, and whether a day is unusual. Pure.
 
 use tollgate_ledger::NanoUsd;
 
-/// How many days before today are remembered.
+/// Days before today that are remembered.
 pub(crate) const DAYS: usize = 14;
 
-/// The days before today whose spending is the pace.
-const PACE: usize = 7;
+/// Days before today whose average is the pace.
+const PACE_DAYS: usize = 7;
 
-/// The days on which something must have been spent before a day can be unusual.
-const USUAL: usize = 3;
+/// Days on which something must have been spent before another one can be unusual.
+const LEAST_SPENT_DAYS: usize = 3;
 
 const DAY_MS: i128 = 24 * 60 * 60 * 1000;
 
@@ -42,15 +42,15 @@ impl Spend {
         self.0[0]
     }
 
-    /// Returns in how many ms `left` will be spent, at the pace of the last week, of today so far (`today_ms`) too; `None` if
-    /// nothing was spent.
+    /// Returns after how many ms `left` is spent at the pace of the last week and of today, of which `today_ms` are over;
+    /// `None` if nothing was spent.
     pub(crate) fn reaches(&self, left: NanoUsd, today_ms: u64) -> Option<u64> {
-        let week = &self.0[1..=PACE];
+        let week = &self.0[1..=PACE_DAYS];
         let first = week.iter().rposition(|cost| *cost > NanoUsd::ZERO);
         let days = first.map_or(0, |place| place + 1);
         let sum: i128 = self.0[..=days].iter().map(|cost| i128::from(cost.0)).sum();
         let days = i128::try_from(days).unwrap_or(i128::MAX / DAY_MS / 2);
-        // Of the first hours alone nothing can be told.
+        // The first hours alone are no pace.
         let time = (days * DAY_MS + i128::from(today_ms)).max(DAY_MS);
         let left = i128::from(left.or_zero().0);
         let ms = left.checked_mul(time)?.checked_div(sum)?;
@@ -65,13 +65,13 @@ impl Spend {
         let sum: i128 = before.iter().map(|cost| i128::from(cost.0)).sum();
         let average = i64::try_from(sum / i128::try_from(days).ok()?).ok()?;
         let far = i128::from(self.today().0) >= i128::from(average) * i128::from(times);
-        let is = spent >= USUAL && far && self.today() >= at_least;
-        is.then_some((self.today(), NanoUsd(average)))
+        let is_unusual = spent >= LEAST_SPENT_DAYS && far && self.today() >= at_least;
+        is_unusual.then_some((self.today(), NanoUsd(average)))
     }
 }
 
-/// The highest of these shares (percent) that `used` of `most` has reached, and those below it. All of it is used from 99.5 %
-/// on: what is left is less than a request needs.
+/// Returns the highest threshold (percent of `most`, in ascending order) that `used` has reached, and those below it. 100 % is
+/// reached at 99.5 %: what is left then is less than a request needs.
 pub(crate) fn reached(used: i64, most: i64, thresholds: &[u8]) -> Option<(u8, Vec<u8>)> {
     let least = |percent: u8| match percent {
         100 => 995,

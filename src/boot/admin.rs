@@ -23,7 +23,7 @@ use tollgate_failover::BreakerState;
 use tollgate_store::Database;
 use tollgate_store::redis::Leases;
 
-/// Starts it, on a thread of its own.
+/// Serves the admin API and the console on `listener`, on a thread of its own, and tells the other replicas of this one.
 pub fn serve(
     config: &Config,
     shared: &Arc<Shared>,
@@ -75,7 +75,7 @@ async fn announce(fleet: Leases, process: Arc<Process>) {
         if !is_known {
             let until = fleet.now_ms() + clock::millis(LEASE);
             let said = serde_json::to_string(&own).unwrap_or_default();
-            // It is only looked at.
+            // People look at the list of replicas, and nothing goes by it: not worth a warning.
             if let Err(error) = fleet.publish(&own.id, until, &said).await {
                 log::debug!("this gateway is not announced: {error}");
             }
@@ -85,7 +85,7 @@ async fn announce(fleet: Leases, process: Arc<Process>) {
     }
 }
 
-/// Waits until another process has taken over; one that stops answers to the end.
+/// Waits until another process has taken over. A process that only stops answers to its end, so that this never returns.
 pub async fn left(drain: Arc<Drain>) {
     let leaves = |stage: &Stage| *stage == Stage::Leaving;
     if drain.watch().wait_for(leaves).await.is_err() {
@@ -113,7 +113,7 @@ struct Process {
     upgrade: Arc<Upgrade>,
     /// When it began (Unix time, ms).
     began_ms: u64,
-    /// Who it is, if it has no journal that says so.
+    /// What names this process where no journal does.
     id: u64,
 }
 

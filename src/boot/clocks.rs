@@ -1,4 +1,6 @@
-//! Watches the clocks: says when they jump or disagree, and has the database note the time for the next process.
+//! Watches the clocks: logs when they jump or disagree, and has the database note the time for the next process.
+//!
+//! The time that the gateway uses is not the machine's while that is doubted (`tollgate_base::clock`).
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -14,37 +16,41 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How many looks lie between two at the database's.
 const NOTE: u32 = 5;
 
-/// What was said last, so that it is said once.
+/// What was logged last, so that it is logged once.
 #[derive(Default)]
 struct Said {
     jumps: u64,
-    /// Whether the machine's clock is not what is gone by.
+    /// Whether the machine's clock differed from the time that is used.
     differs: bool,
-    /// Whether the server's is not what this machine's is.
-    server: bool,
+    /// Whether the database server's differed from this machine's.
+    server_differs: bool,
 }
 
-/// What is said of the machine's clock.
+/// What is logged of the machine's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Word {
+    /// It jumped, and back, between two looks.
     CameBack,
+    /// It jumped, and is not used.
     Jumped,
+    /// No process ran for long, so that nobody knows whether it jumped.
     Unwatched,
-    Again,
+    /// It is used again.
+    UsedAgain,
 }
 
-/// Never ends.
+/// Looks at the machine's clock every second and at the database's every five; never ends.
 pub async fn watch(database: Option<Database>, metrics: Arc<Metrics>) {
     let mut said = Said::default();
     let mut looks = 0;
     loop {
-        said.here(&clock::read(), &metrics);
+        said.machine(&clock::read(), &metrics);
         if let Some(database) = database.as_ref().filter(|_| looks % NOTE == 0) {
             match database.now().await {
                 Ok(now) => {
                     let server = now.server.map(|server| (server, clock::wall_ms()));
                     if let Some((server, here)) = server {
-                        said.there(server, here, &metrics);
+                        said.server(server, here, &metrics);
                     }
                 }
                 Err(error) => log::debug!("the time is not noted: {error}"),
@@ -56,7 +62,7 @@ pub async fn watch(database: Option<Database>, metrics: Arc<Metrics>) {
 }
 
 impl Said {
-    fn here(&mut self, reading: &Reading, metrics: &Metrics) {
+    fn machine(&mut self, reading: &Reading, metrics: &Metrics) {
         let [raw, told, sure] = [reading.raw, reading.told, reading.sure].map(millis);
         let (new, minutes) = (reading.jumps - self.jumps, SETTLED.as_secs() / 60);
         self.jumps = reading.jumps;
@@ -69,7 +75,7 @@ impl Said {
                 "the machine's clock jumped for less than a second and came back: see what sets it"
             ),
             Some(Word::Jumped) => log::error!(
-                "the machine's clock jumped: it says {}, and should say {}, which is gone by. If it is wrong, set it \
+                "the machine's clock jumped: it says {}, and should say {}, which is used. If it is wrong, set it \
                  right; if it is right, it is believed after {minutes} minutes, and nothing expires or is forgotten \
                  by it for {minutes} more",
                 time(raw),
@@ -81,40 +87,40 @@ impl Said {
                 time(sure),
                 time(told)
             ),
-            Some(Word::Again) => {
-                log::info!("the machine's clock is gone by again, at {}", time(told));
+            Some(Word::UsedAgain) => {
+                log::info!("the machine's clock is used again, at {}", time(told));
             }
         }
         self.differs = differs;
     }
 
-    /// What there is to say of the machine's clock: whether it has jumped since the last look, is not what is gone by, and
-    /// says what it should.
+    /// Returns what there is to log of the machine's clock: whether it `jumped` since the last look, `differs` from the time
+    /// that is used, and says what it should.
     fn word(&self, jumped: bool, differs: bool, is_right: bool) -> Option<Word> {
         match (jumped, is_right) {
             // That it jumped back to where it should be is no new trouble, if it was said that it is elsewhere.
             (true, true) if !self.differs => Some(Word::CameBack),
             (true, false) => Some(Word::Jumped),
             _ if differs && !self.differs => Some(Word::Unwatched),
-            _ if self.differs && !differs => Some(Word::Again),
+            _ if self.differs && !differs => Some(Word::UsedAgain),
             _ => None,
         }
     }
 
-    fn there(&mut self, server: u64, here: u64, metrics: &Metrics) {
+    fn server(&mut self, server: u64, here: u64, metrics: &Metrics) {
         let differs = server.abs_diff(here) > millis(SLACK);
         metrics.clock("redis", if differs { ahead(server, here) } else { 0 }, 0);
-        if differs && !self.server {
+        if differs && !self.server_differs {
             log::error!(
                 "the clock of the ledger's Redis says {}, this machine's {}: limits, leases and grants go by that of \
                  Redis, and nothing is lost for good before both have come to its time. Set the wrong one right",
                 time(server),
                 time(here)
             );
-        } else if self.server && !differs {
+        } else if self.server_differs && !differs {
             log::info!("the clocks of the ledger's Redis and of this machine agree again");
         }
-        self.server = differs;
+        self.server_differs = differs;
     }
 }
 
@@ -141,12 +147,12 @@ mod tests {
             |before, jumped, differs, is_right| after(before).word(jumped, differs, is_right);
         assert_eq!(said(false, true, true, false), Some(Word::Jumped));
         assert_eq!(said(true, false, true, false), None, "said once");
-        assert_eq!(said(true, true, false, true), Some(Word::Again));
+        assert_eq!(said(true, true, false, true), Some(Word::UsedAgain));
         assert_eq!(said(true, true, true, true), None);
         assert_eq!(said(false, true, false, true), Some(Word::CameBack));
         assert_eq!(said(true, true, true, false), Some(Word::Jumped));
         assert_eq!(said(false, false, true, true), Some(Word::Unwatched));
-        assert_eq!(said(true, false, false, true), Some(Word::Again));
+        assert_eq!(said(true, false, false, true), Some(Word::UsedAgain));
         assert_eq!(said(false, false, false, true), None);
     }
 }

@@ -27,14 +27,14 @@ pub const SUCCEEDS: &str = "TOLLGATE_SUCCEEDS";
 /// What a process says when it could serve; else it says why it does not.
 pub const READY: &str = "ready\n";
 
-/// What it is answered when it is to; else nothing.
+/// The answer that lets it serve; if it is not to, the socket is closed without one.
 pub const GO: &str = "go\n";
 
-/// Most descriptors that are handed over, of 253 that the kernel takes at once.
-const MOST: usize = 128;
+/// Most descriptors that are handed over; the kernel takes 253 at once.
+const MOST_DESCRIPTORS: usize = 128;
 
-/// Most bytes of their names.
-const NAMES: usize = 64 << 10;
+/// Most bytes of their names, all together.
+const MOST_NAME_BYTES: usize = 64 << 10;
 
 /// Descriptors by name: `tcp 127.0.0.1:8080`, `lock /var/lib/tollgate/journal/lock`.
 type Named = BTreeMap<String, OwnedFd>;
@@ -125,7 +125,7 @@ impl Handover {
         }
     }
 
-    /// Lets go of what was handed on.
+    /// Closes this process's own copies of what was handed on.
     pub fn let_go(&self) {
         self.kept.lock().clear();
     }
@@ -138,13 +138,13 @@ impl Handover {
         let kept = self.kept.lock();
         let mut names = kept.keys().cloned().collect::<Vec<_>>().join("\n");
         names.push_str("\n\n");
-        if kept.len() > MOST || names.len() > NAMES {
+        if kept.len() > MOST_DESCRIPTORS || names.len() > MOST_NAME_BYTES {
             return Err(io::Error::other(
                 "there are more listeners than can be handed over",
             ));
         }
         let handed: Vec<_> = kept.values().map(OwnedFd::as_fd).collect();
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         if !handed.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(&handed)) {
             return Err(io::ErrorKind::OutOfMemory.into());
@@ -155,10 +155,11 @@ impl Handover {
         to.write_all(&names.as_bytes()[sent..])
     }
 
-    /// Says that this process could serve, and waits until it is to. Where there is none before it, it is to at once.
+    /// Tells the process before this one that this one can serve, and waits until that one lets it. Returns at once if there
+    /// is none.
     ///
     /// # Errors
-    /// The one before has ended, and so is not to be replaced.
+    /// The process before has ended without a word.
     pub fn ready(&self) -> Result<(), BootError> {
         let Some(mut before) = self.before.as_ref() else {
             return Ok(());
@@ -202,9 +203,9 @@ fn activated() -> Result<Named, BootError> {
 }
 
 fn receive(from: &UnixStream) -> io::Result<Named> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let mut text = vec![0; NAMES];
+    let mut text = vec![0; MOST_NAME_BYTES];
     let mut into = [IoSliceMut::new(&mut text)];
     let got = recvmsg(from, &mut into, &mut ancillary, RecvFlags::empty())?;
     let mut handed = Vec::new();

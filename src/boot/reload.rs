@@ -54,7 +54,7 @@ fn swap(control: &Control, started_with: &Config, config: Arc<Config>) {
     let before = control.config();
     let generation = control.reconfigure(config.clone());
     super::warn(&config, control);
-    tell_of_certificates(&before, &config);
+    log_certificates(&before, &config);
     let restart = started_with.needs_restart(&config);
     if !restart.is_empty() {
         let settings = restart.join(", ");
@@ -64,7 +64,7 @@ fn swap(control: &Control, started_with: &Config, config: Arc<Config>) {
 }
 
 /// Logs which listeners show another certificate from now on, or let in others.
-fn tell_of_certificates(before: &Config, now: &Config) {
+fn log_certificates(before: &Config, now: &Config) {
     let proxy = |config: &Config| config.proxy.tls.as_ref().map(|tls| tls.identity.clone());
     let admin = |config: &Config| config.admin.tls.clone();
     for (setting, before, now) in [

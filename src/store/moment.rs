@@ -14,7 +14,7 @@ pub struct Moment {
 /// What a database says of the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
-    /// What is gone by.
+    /// The time that is used.
     pub moment: Moment,
     /// What its server's own clock says (Unix time, ms), where there is a server.
     pub server: Option<u64>,

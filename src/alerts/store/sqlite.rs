@@ -124,6 +124,7 @@ pub(super) async fn settle(
             let due = signed(at.now.told.saturating_add(after));
             at.connection
                 .prepare_cached(
+                    // The number of tries names the claim: a later one took the delivery over.
                     "UPDATE alert_deliveries SET state = ?4, due = ?5, said = ?6
                      WHERE alert = ?1 AND channel = ?2 AND tries = ?3 AND state = 0",
                 )?
@@ -182,7 +183,7 @@ fn deliveries(at: At<'_>, number: i64) -> Sql<Vec<Delivery>> {
         .collect()
 }
 
-/// Whether the file can be read and written: its one gateway looks after all.
+/// Returns true if the file can be read and written: a file has one gateway, which is always the one to look for alerts.
 pub(super) async fn is_there(worker: &Worker) -> Result<bool, StoreError> {
     worker
         .write(|at| {

@@ -17,17 +17,18 @@ use crate::limits::{Limits, UNITS, Unit};
 
 /// A request is counted no later than this after it began.
 pub(super) const ARRIVES: Duration = Duration::from_secs(1);
-/// Requests that are told apart until they are answered, and for how long.
-const UNANSWERED: usize = 256;
-const ANSWERED: Duration = Duration::from_secs(60);
-/// How often others are told of a key and model.
-const TELL: Duration = Duration::from_millis(250);
-/// What others say is news if nothing is known that is nearly as recent.
-const RECENT: Duration = Duration::from_millis(500);
-/// Tokens of a KiB of a request before any was counted.
+/// Most requests without an answer that are remembered one by one.
+const MOST_UNANSWERED: usize = 256;
+/// How long each of them is.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
+/// The least time between two messages to the other replicas about a key and model.
+const TELL_EVERY: Duration = Duration::from_millis(250);
+/// What another replica says counts if it is newer by this than what is known here.
+const NEWER_BY: Duration = Duration::from_millis(500);
+/// Tokens that are expected of a KiB of a request until the first one was counted.
 pub(super) const UNLEARNED: u64 = 256;
 
-/// So much of each unit.
+/// An amount of each unit, in the order of [`Unit`].
 pub(super) type Units = [u64; UNITS];
 
 /// One key for one model.
@@ -35,11 +36,11 @@ pub(super) type Units = [u64; UNITS];
 pub(super) struct Entry {
     pub(super) model: Arc<str>,
     levels: [Option<Level>; UNITS],
-    /// What the requests that have begun were expected to use, all together.
+    /// What all requests that ever began were expected to use, in sum: differences tell what began between two of them.
     begun: Units,
     /// Those that are not answered, in the order of their beginning, and what each needs.
     unanswered: VecDeque<(Begun, Units)>,
-    /// How many of them, the first ones, are taken for counted; the others are under way.
+    /// How many of the first of them the provider is taken to have counted; the others are under way.
     counted: usize,
     /// What those under way need, all together.
     needed: Units,
@@ -77,7 +78,7 @@ impl Entry {
         ]
     }
 
-    /// Until when there is no room for a request, behind others.
+    /// Returns until when the limits leave no room for a request and for those `ahead` of it in the queue; `None` if they do.
     pub(super) fn until(&mut self, (own, ahead): (Need, Need), now: Instant) -> Option<Instant> {
         self.arrive(now);
         let (own, ahead) = (self.needs(own), self.needs(ahead));
@@ -89,6 +90,7 @@ impl Entry {
             .filter(|until| *until > now)
     }
 
+    /// Counts a request as under way; what is returned belongs to its answer.
     pub(super) fn begin(&mut self, need: Need, now: Instant) -> Begun {
         self.arrive(now);
         let needs = self.needs(need);
@@ -102,7 +104,7 @@ impl Entry {
         begun
     }
 
-    /// Those that must have arrived by now are counted, and those forgotten that are hardly answered any more.
+    /// Counts the requests that must have reached the provider by now, and forgets those that are hardly answered any more.
     fn arrive(&mut self, now: Instant) {
         while let Some((begun, _)) = self.unanswered.get(self.counted) {
             let arrived = begun.at + ARRIVES;
@@ -112,7 +114,7 @@ impl Entry {
             self.count(arrived);
         }
         while let Some((begun, _)) = self.unanswered.front() {
-            if self.unanswered.len() <= UNANSWERED && begun.at + ANSWERED > now {
+            if self.unanswered.len() <= MOST_UNANSWERED && begun.at + ANSWERED_WITHIN > now {
                 break;
             }
             if self.counted == 0 {
@@ -123,7 +125,7 @@ impl Entry {
         }
     }
 
-    /// The first of those under way was counted at that time, at the latest.
+    /// Takes the first request under way for one that was counted at that time, at the latest.
     fn count(&mut self, at: Instant) {
         if let Some((_, needs)) = self.unanswered.get(self.counted) {
             let needs = *needs;
@@ -132,7 +134,7 @@ impl Entry {
         }
     }
 
-    /// What was under way was counted at that time.
+    /// Moves needs from what is under way to what the levels have lost by that time.
     fn take(&mut self, needs: &Units, at: Instant) {
         take(&mut self.needed, needs);
         for (level, need) in self.levels.iter_mut().zip(needs) {
@@ -142,7 +144,7 @@ impl Entry {
         }
     }
 
-    /// The request is answered.
+    /// Takes a request for counted since it is answered, and forgets it.
     fn answered(&mut self, begun: &Begun, at: Instant) {
         let mut unanswered = self.unanswered.iter();
         let Some(place) = unanswered.position(|(other, _)| other == begun) else {
@@ -156,7 +158,7 @@ impl Entry {
         }
     }
 
-    /// What may not be in what an answer says, and is not under way.
+    /// Returns what the answer's figures may not contain yet, less what is under way (which is taken off when asked).
     fn beside(&self, begun: &Begun) -> Units {
         // All that began later, less those under way.
         let mut beside = self.begun;
@@ -173,7 +175,7 @@ impl Entry {
         beside
     }
 
-    /// Says whether what an answer says is the latest.
+    /// Takes the limits of an answer's headers. Returns whether they are the latest that are known.
     pub(super) fn learn(&mut self, begun: &Begun, limits: &Limits, now: Instant) -> bool {
         let at = now.min(begun.at + ARRIVES);
         self.answered(begun, at);
@@ -191,35 +193,35 @@ impl Entry {
         true
     }
 
-    /// Another replica says this of a request that began at that time.
+    /// Takes the limits that another replica has read, of a request that began at `at`.
     pub(super) fn hear(&mut self, at: Instant, limits: &Limits, now: Instant) {
-        let is_news = self.levels.iter().all(Option::is_none) || at > self.at + RECENT;
+        let is_news = self.levels.iter().all(Option::is_none) || at > self.at + NEWER_BY;
         if is_news {
             let before = self.begun;
             self.learn(&Begun { at, before }, limits, now);
         }
     }
 
-    /// Whether it is time to tell others.
+    /// Returns whether it is time to tell the other replicas; then they are taken for told.
     pub(super) fn tells(&mut self, now: Instant) -> bool {
         let since = self.told.map(|told| now.saturating_duration_since(told));
-        let is_time = since.is_none_or(|since| since >= TELL);
+        let is_time = since.is_none_or(|since| since >= TELL_EVERY);
         if is_time {
             self.told = Some(now);
         }
         is_time
     }
 
-    /// A request turned out to have a prompt of `prompt` tokens, of which `cached` were kept from before.
+    /// Learns how many tokens a KiB has, from a request of `bytes` with `prompt` tokens, of which `cached` came from a cache.
     pub(super) fn measure(&mut self, bytes: u64, (prompt, cached): (u64, u64)) {
-        // Who limits prompts by themselves does not count what it had kept.
+        // Providers with a limit of prompts alone do not count cached tokens into it.
         let separate = self.levels[Unit::Input as usize].is_some();
         let counted = prompt.saturating_sub(if separate { cached } else { 0 });
         let per_kib = counted.saturating_mul(1024) / bytes.max(1);
         self.per_kib = (self.per_kib * 7 + per_kib.min(1024)) / 8;
     }
 
-    /// As much as there can be of a unit, what is left, and when all of it is back, if that is known.
+    /// Returns the limit of a unit, if it is known, what is left of it, and when all of it is back.
     pub(super) fn shown(
         &mut self,
         unit: Unit,

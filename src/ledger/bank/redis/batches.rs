@@ -98,7 +98,7 @@ impl RedisBank {
             .arg(&["events", "indexed", "unindexed"]);
         let answer = self.redis.send(&state, &question, self.redis.deadline());
         let [told, indexed, until] = read::<[Option<u64>; 3]>(answer.await?)?;
-        // Of a request that nobody indexed, nothing is known but that. The last batch may be an older version's.
+        // Batches of older versions have no index: a request that is in none may be in any of them.
         let until = until
             .filter(|_| told == indexed)
             .or((told != indexed).then_some(u64::MAX));
