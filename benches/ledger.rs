@@ -149,12 +149,14 @@ impl Shop {
         let runtime = runtime();
         let (stop, stopping) = watch::channel(false);
         runtime.spawn(flusher.run(stopping));
-        let limit = |measure: &Measure| Limit {
-            meter: Meter {
-                subject: "key:app".into(),
-                measure: *measure,
-            },
-            most: PLENTY,
+        let limit = |measure: &Measure| {
+            Limit::new(
+                Meter {
+                    subject: "key:app".into(),
+                    measure: *measure,
+                },
+                PLENTY,
+            )
         };
         let names = ["default", "app", "req_0f8fad5bd9cb469fa165708686728000"].map(Arc::from);
         Shop {

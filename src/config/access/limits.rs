@@ -32,12 +32,10 @@ pub(super) fn of(subject: &str, written: &RateLimits) -> Arc<[Limit]> {
     });
     let mut limits: Vec<Limit> = counts
         .chain(budgets)
-        .map(|(measure, most)| Limit {
-            meter: Meter {
-                subject: subject.clone(),
-                measure,
-            },
-            most: i64::try_from(most).unwrap_or(i64::MAX),
+        .map(|(measure, most)| {
+            let subject = subject.clone();
+            let most = i64::try_from(most).unwrap_or(i64::MAX);
+            Limit::new(Meter { subject, measure }, most)
         })
         .collect();
     limits.sort_by_key(|limit| limit.meter.measure);
@@ -77,12 +75,9 @@ pub(super) fn of_values(each: &[(Arc<str>, Arc<[Limit]>)], tags: &Tags) -> Arc<[
             continue;
         };
         let subject: Arc<str> = format!("{}{value}", first.meter.subject).into();
-        all.extend(limits.iter().map(|limit| Limit {
-            meter: Meter {
-                subject: subject.clone(),
-                measure: limit.meter.measure,
-            },
-            most: limit.most,
+        all.extend(limits.iter().map(|limit| {
+            let (subject, measure) = (subject.clone(), limit.meter.measure);
+            Limit::new(Meter { subject, measure }, limit.most)
         }));
     }
     all.into()

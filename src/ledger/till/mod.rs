@@ -268,21 +268,18 @@ impl Till {
         wall: SystemTime,
     ) -> Result<Hold, Refusal> {
         taken.id = self.next_hold.fetch_add(1, Ordering::Relaxed);
-        let subjects: Vec<String> = ask
+        let budgets = ask
             .limits
             .iter()
-            .filter(|limit| limit.meter.measure.is_budget())
-            .map(|limit| limit.meter.to_string())
-            .collect();
-        let subjects: Vec<&str> = subjects.iter().map(String::as_str).collect();
-        let subjects = &subjects[..];
+            .filter(|limit| limit.meter.measure.is_budget());
+        let subjects: Vec<&str> = budgets.map(Limit::name).collect();
         let appended = self.journal.append(&Record::Hold {
             id: taken.id,
             at_ms: tollgate_base::clock::unix_ms(wall),
             who: taken.who(ask.account),
             estimate: ask.estimate.0,
             prompt_tokens: ask.prompt_tokens,
-            subjects,
+            subjects: &subjects,
             named: ask.named,
         });
         match appended {
@@ -379,13 +376,14 @@ impl Hold {
     /// that is then left of the request's budgets, as far as this replica knows; `None` if it has none.
     pub fn settle(mut self, events: &[UsageEvent<'_>]) -> Option<NanoUsd> {
         self.settled = true;
-        self.close(events, tollgate_base::clock::wall())
+        let at_ms = events.last().map(|event| event.at_ms);
+        self.close(events, at_ms.unwrap_or_else(tollgate_base::clock::wall_ms))
     }
 
-    fn close(&self, events: &[UsageEvent<'_>], wall: SystemTime) -> Option<NanoUsd> {
+    fn close(&self, events: &[UsageEvent<'_>], at_ms: u64) -> Option<NanoUsd> {
         let (over, left) = self
             .cache
-            .settle(&self.taken, events, &self.till.journal, wall);
+            .settle(&self.taken, events, &self.till.journal, at_ms);
         self.till.worst.fetch_max(over.0, Ordering::Relaxed);
         left
     }
@@ -396,25 +394,25 @@ impl Drop for Hold {
         if self.settled {
             return;
         }
-        let wall = tollgate_base::clock::wall();
+        let at_ms = tollgate_base::clock::wall_ms();
         if !self.stands {
-            self.close(&[], wall);
+            self.close(&[], at_ms);
             return;
         }
         let holder = self.till.holder();
         let mut orphan = self.taken.who(&self.cache.account).orphan(
             EventId::of_hold(holder.replica, holder.epoch, self.taken.id),
-            tollgate_base::clock::unix_ms(wall),
+            at_ms,
             self.taken.prompt_tokens,
             self.taken.estimate,
         );
         if self.named {
             orphan.request.account = HOUSE;
             self.till.charge(&orphan);
-            self.close(&[], wall);
+            self.close(&[], at_ms);
             return;
         }
-        self.close(&[orphan], wall);
+        self.close(&[orphan], at_ms);
     }
 }
 

@@ -8,10 +8,10 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::super::Ask;
-use super::super::bucket::Bucket;
 use super::super::refusal::{Refusal, Short};
 use super::super::window::window;
-use super::AccountState;
+use super::buckets::{MeterBucket, Place};
+use super::{AccountState, Taken};
 use crate::NanoUsd;
 use crate::bank::{Limit, Measure, TAG};
 use crate::events::totals::MOST_TOKENS;
@@ -22,26 +22,9 @@ const MOST: usize = 4_096;
 /// How many limits are kept of which nothing is lent, used or needed.
 pub(super) const KEPT: usize = 1_024;
 
-/// What a till has of one limit.
-#[derive(Default)]
-pub(super) struct MeterBucket {
-    /// Units of it.
-    pub bucket: Bucket,
-    /// The start of its window (Unix time, s, by the bank's clock); 0 if it has none.
-    pub window: u64,
-    /// The end of it.
-    end: u64,
-    /// How often it has begun a window: what was taken before is not given back into this one.
-    pub begun: u64,
-    /// The limit that was in force last.
-    pub most: i64,
-    /// By all replicas in the window, as the bank said last.
-    pub used: i64,
-}
-
 impl AccountState {
     /// Looks at every limit of a request, so that what is short of any of them is borrowed at once; says of each, in
-    /// their order, how often it has begun a window. If `enforced`, for a newcomer or for who has waited, one that is short is
+    /// their order, where its bucket is. If `enforced`, for a newcomer or for who has waited, one that is short is
     /// refused: the first, unless another one is final.
     pub(super) fn check_limits(
         &mut self,
@@ -51,25 +34,24 @@ impl AccountState {
         now: Instant,
         wall: SystemTime,
         enforced: Option<bool>,
-    ) -> Result<Vec<u64>, Short> {
-        let mut begun = Vec::new();
+    ) -> Result<Vec<Place>, Short> {
+        let mut places = Vec::new();
         if ask.limits.is_empty() {
-            return Ok(begun);
+            return Ok(places);
         }
         let mut short: Option<Short> = None;
         // Before its first answer nothing of the bank's is known, and nothing lent.
         let ms = self.clock.at(now);
         let seconds = ms.unwrap_or_else(|| tollgate_base::clock::unix_ms(wall)) / 1000;
-        begun.reserve(ask.limits.len());
+        places.reserve_exact(ask.limits.len());
         let of_tag = |limit: &&Limit| limit.meter.subject.starts_with(TAG);
         let mut new = ask.limits.iter().filter(of_tag);
-        if self.meters.len() >= MOST && new.any(|limit| !self.meters.contains_key(&limit.meter)) {
+        if self.meters.len() >= MOST && new.any(|limit| !self.meters.contains(&limit.meter)) {
             return Err(Short(Refusal::TooManyLimits));
         }
         for limit in ask.limits.iter() {
             let need = units(limit, held, tokens);
-            let meter = self.meter(limit, seconds);
-            begun.push(meter.begun);
+            let (at, meter) = self.find(limit, seconds);
             let short_of = |is_newcomer| meter.bucket.available(is_newcomer) < need;
             if enforced.is_some_and(short_of) {
                 let this = meter.short(limit, need, seconds);
@@ -78,14 +60,15 @@ impl AccountState {
                     _ => Some(this),
                 };
             }
+            places.push(self.meters.place(at));
         }
-        short.map_or(Ok(begun), Err)
+        short.map_or(Ok(places), Err)
     }
 
-    /// The bucket of a limit, in the window that a time (Unix time, s, by the bank's clock) is in.
-    pub(super) fn meter(&mut self, limit: &Limit, now: u64) -> &mut MeterBucket {
+    /// Where the bucket of a limit is, and it, in the window that a time (Unix time, s, by the bank's clock) is in.
+    fn find(&mut self, limit: &Limit, now: u64) -> (usize, &mut MeterBucket) {
         let away = self.away;
-        let meter = self.meters.entry(limit.meter.clone()).or_default();
+        let (at, meter) = self.meters.find(limit);
         meter.most = limit.most;
         if !(meter.window..meter.end).contains(&now) {
             let (start, end) = window(limit.meter.measure, now);
@@ -96,18 +79,17 @@ impl AccountState {
             }
             meter.end = end;
         }
-        meter
+        (at, meter)
     }
 }
 
 impl AccountState {
-    /// The least that is left of the budgets among these limits, as far as this replica knows; `None` if there is none.
-    pub(super) fn left_of(&self, limits: &[Limit]) -> Option<NanoUsd> {
-        let budgets = limits
-            .iter()
-            .filter(|limit| limit.meter.measure.is_budget());
-        let left = budgets.filter_map(|limit| {
-            let meter = self.meters.get(&limit.meter)?;
+    /// The least that is left of the budgets of a request, as far as this replica knows; `None` if it has none.
+    pub(super) fn left_of(&self, taken: &Taken) -> Option<NanoUsd> {
+        let limits = taken.limits.iter().zip(&taken.places);
+        let budgets = limits.filter(|(limit, _)| limit.meter.measure.is_budget());
+        let left = budgets.filter_map(|(limit, place)| {
+            let meter = self.meters.at(limit, place)?;
             let told = self.outbox.iter().flat_map(|told| &told.exchange.meters);
             let told = told.filter(|told| told.meter == limit.meter && told.window == meter.window);
             let known = meter.used.saturating_add(meter.bucket.used);
@@ -183,19 +165,25 @@ mod tests {
     use super::*;
     use crate::bank::{Meter, Per};
 
+    impl AccountState {
+        fn meter(&mut self, limit: &Limit, now: u64) -> &mut MeterBucket {
+            self.find(limit, now).1
+        }
+    }
+
     /// The clock had been 400 days ahead for a while: minutes stood still, and a day's budget was one of 400 days.
     #[test]
     fn windows_follow_the_clock_in_both_directions_and_keep_apart_what_was_taken_in_each() {
         const NOW: u64 = 1_790_000_000;
         const YEAR: u64 = 366 * 24 * 60 * 60;
         for measure in Measure::ALL.into_iter().filter(|one| one.has_window()) {
-            let limit = Limit {
-                meter: Meter {
+            let limit = Limit::new(
+                Meter {
                     subject: "key:app".into(),
                     measure,
                 },
-                most: 10,
-            };
+                10,
+            );
             let mut state = AccountState::default();
             let mut begun = Vec::new();
             for time in [NOW, NOW + YEAR, NOW, NOW + YEAR] {
@@ -214,13 +202,13 @@ mod tests {
     /// Its time zone has other rules there: the bank's window began after this one's start.
     #[test]
     fn a_window_that_the_bank_began_later_is_kept_to_its_end() {
-        let limit = Limit {
-            meter: Meter {
+        let limit = Limit::new(
+            Meter {
                 subject: "key:app".into(),
                 measure: Measure::budget(Per::Day),
             },
-            most: 10,
-        };
+            10,
+        );
         let mut state = AccountState::default();
         let (start, end) = window(limit.meter.measure, 1_790_000_000);
         state
@@ -239,12 +227,14 @@ mod tests {
 
     #[test]
     fn values_of_tags_are_counted_up_to_a_bound() {
-        let limit = |n: usize| Limit {
-            meter: Meter {
-                subject: format!("{TAG}web:customer={n}").into(),
-                measure: Measure::budget(Per::Month),
-            },
-            most: 10,
+        let limit = |n: usize| {
+            Limit::new(
+                Meter {
+                    subject: format!("{TAG}web:customer={n}").into(),
+                    measure: Measure::budget(Per::Month),
+                },
+                10,
+            )
         };
         let mut state = AccountState::default();
         for n in 0..MOST {
@@ -277,12 +267,14 @@ mod tests {
 
     #[test]
     fn no_request_needs_more_of_a_limit_than_there_is() {
-        let limit = |measure| Limit {
-            meter: Meter {
-                subject: "key:app".into(),
-                measure,
-            },
-            most: 5,
+        let limit = |measure| {
+            Limit::new(
+                Meter {
+                    subject: "key:app".into(),
+                    measure,
+                },
+                5,
+            )
         };
         for measure in Measure::ALL {
             let huge = units(&limit(measure), NanoUsd(1_000), 1_000);

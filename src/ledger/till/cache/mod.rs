@@ -4,21 +4,22 @@
 //! exactly what the journal has between two of its marks. Both hold because settling and marking happen under
 //! the cache's lock.
 
+mod buckets;
 mod meters;
 mod names;
 mod outbox;
 mod records;
 mod waiting;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use meters::{MeterBucket, countable, units, used};
+use buckets::{Buckets, Place};
+use meters::{countable, units, used};
 use names::Chain;
 pub(super) use names::report_lost;
 pub(super) use outbox::Occasion;
@@ -30,7 +31,7 @@ use super::bucket::Bucket;
 use super::refusal::{Refusal, Short};
 use super::{Ask, Policy, WhenAway};
 use crate::NanoUsd;
-use crate::bank::{Exchange, Limit, Meter};
+use crate::bank::{Exchange, Limit};
 use crate::events::{Flag, Request, UsageEvent, stored};
 use crate::journal::{Held, Journal, Segment};
 use tollgate_wire::Surface;
@@ -47,7 +48,7 @@ pub(crate) struct AccountCache {
 #[derive(Default)]
 struct AccountState {
     money: Bucket,
-    meters: HashMap<Meter, MeterBucket, RandomState>,
+    meters: Buckets,
     /// What time it is to the bank.
     clock: BankClock,
     /// Until when the allotment may be used.
@@ -131,8 +132,8 @@ pub(crate) struct Taken {
     pub prompt_tokens: u64,
     tokens: i64,
     limits: Arc<[Limit]>,
-    /// How often each limit had begun a window.
-    begun: Vec<u64>,
+    /// Where the bucket of each limit is.
+    places: Vec<Place>,
     /// More money that is asked for, and the message after which the answer is known.
     asked: Option<(i64, u64)>,
 }
@@ -212,7 +213,7 @@ impl AccountCache {
         let is_enough = i128::from(state.left().0) >= state.money.needed;
         let is_newcomer = round == 0 && !state.away && is_enough;
         let enforced = may_overdraw.is_none().then_some(is_newcomer);
-        let begun = state.check_limits(ask, ask.estimate, tokens, now, wall, enforced)?;
+        let places = state.check_limits(ask, ask.estimate, tokens, now, wall, enforced)?;
         let beyond = may_overdraw.unwrap_or_default();
         let (mut held, mut exposed) = (ask.estimate, NanoUsd::ZERO);
         // Also where nothing is refused for want of credits: what is held and reported later has to be countable.
@@ -243,8 +244,8 @@ impl AccountCache {
             }
         }
         state.money.take(held.0, exposed.0);
-        for limit in ask.limits.iter() {
-            if let Some(meter) = state.meters.get_mut(&limit.meter) {
+        for (limit, place) in ask.limits.iter().zip(&places) {
+            if let Some(meter) = state.meters.at_mut(limit, place) {
                 let [least, most] = [held, held + exposed].map(|money| units(limit, money, tokens));
                 meter.bucket.take(least, most - least);
             }
@@ -264,7 +265,7 @@ impl AccountCache {
             prompt_tokens: ask.prompt_tokens,
             tokens,
             limits: ask.limits.clone(),
-            begun,
+            places,
             asked: None,
         })
     }
@@ -275,20 +276,19 @@ impl AccountCache {
         state.release(taken, NanoUsd::ZERO, None);
     }
 
-    /// Replaces what was taken by what was used: an event for each attempt, the last one final. Returns by how much
-    /// the cost is over the hold, or zero, and the least that is left of the request's budgets.
+    /// Replaces what was taken by what was used, at a time (Unix time, ms): an event for each attempt, the last one final.
+    /// Returns by how much the cost is over the hold, or zero, and the least that is left of the request's budgets.
     pub(crate) fn settle(
         &self,
         taken: &Taken,
         events: &[UsageEvent<'_>],
         journal: &Journal,
-        wall: SystemTime,
+        at_ms: u64,
     ) -> (NanoUsd, Option<NanoUsd>) {
         let cost = events
             .iter()
             .map(|event| event.attempt.cost)
             .sum::<NanoUsd>();
-        let at_ms = tollgate_base::clock::unix_ms(wall);
         // A limit on tokens counts the answer that the caller got.
         let last = events.last().filter(|event| event.attempt.is(Flag::Final));
         let tokens = last.map_or(0, |event| event.attempt.usage.total());
@@ -301,7 +301,7 @@ impl AccountCache {
         for event in events {
             state.add_charge(event);
         }
-        ((cost - taken.held).or_zero(), state.left_of(&taken.limits))
+        ((cost - taken.held).or_zero(), state.left_of(taken))
     }
 
     /// Charges what nothing was held for.
@@ -351,7 +351,7 @@ impl AccountState {
     fn lose_allotment(&mut self) {
         self.lease_by = None;
         self.money.unspent = self.money.unspent.min(0);
-        for meter in self.meters.values_mut() {
+        for (_, meter) in self.meters.iter_mut() {
             meter.bucket.unspent = meter.bucket.unspent.min(0);
         }
     }
@@ -362,19 +362,18 @@ impl AccountState {
         }
         self.holds -= 1;
         self.money.settle(taken.held.0, cost.0);
-        if taken.exposed > NanoUsd::ZERO
-            && let Some(overdraft) = self.meters.get_mut(&Meter::overdraft())
-        {
+        if taken.exposed > NanoUsd::ZERO {
+            let overdraft = self.meters.overdraft();
             overdraft.bucket.settle(taken.exposed.0, 0);
         }
-        for (limit, begun) in taken.limits.iter().zip(&taken.begun) {
-            let Some(meter) = self.meters.get_mut(&limit.meter) else {
+        for (limit, place) in taken.limits.iter().zip(&taken.places) {
+            let Some(meter) = self.meters.at_mut(limit, place) else {
                 continue;
             };
             let measure = limit.meter.measure;
             let promised = units(limit, taken.held, taken.tokens);
             let used = tokens.map_or(0, |tokens| used(measure, cost, tokens));
-            if meter.begun == *begun {
+            if meter.begun == place.begun {
                 meter.bucket.settle(promised, used);
             } else if measure.is_budget() {
                 // Money counts in the window in which it is spent; requests and tokens, in the one they came in.
@@ -395,12 +394,9 @@ impl AccountState {
 
     /// What may be exposed out of the account's overdraft.
     fn overdraft(&mut self, most: NanoUsd) -> &mut Bucket {
-        let meter = Meter::overdraft();
-        let limit = Limit {
-            meter,
-            most: most.0,
-        };
-        &mut self.meter(&limit, 0).bucket
+        let overdraft = self.meters.overdraft();
+        overdraft.most = most.0;
+        &mut overdraft.bucket
     }
 
     /// What the account has, lent or not, as far as this replica knows: what is used here is known to be gone, what

@@ -298,7 +298,7 @@ impl AccountState {
         }
         // All that was said has been answered: of these the bank has lent nothing here.
         if self.meters.len() > KEPT {
-            self.meters.retain(|_, meter| !meter.bucket.is_quiet());
+            self.meters.let_go();
         }
         // The bank needs for others what is not held here: return it at once.
         if reply.recall && self.money.unspent > 0 && self.money.needed == 0 {

@@ -43,14 +43,13 @@ impl AccountCache {
         let mut units: Vec<(Meter, i64)> = ask
             .limits
             .iter()
-            .filter(|limit| state.meters.contains_key(&limit.meter))
+            .filter(|limit| state.meters.contains(&limit.meter))
             .map(|limit| {
                 let need = units(limit, held, tokens);
                 (limit.meter.clone(), need)
             })
             .collect();
         if policy.enforced && exposed > NanoUsd::ZERO && fits {
-            // Makes its bucket, if there is none.
             state.overdraft(policy.overdraft);
             units.push((Meter::overdraft(), exposed.0));
         }
@@ -128,9 +127,8 @@ impl AccountState {
     /// Gives back to the overdraft what the money just set aside covers.
     fn release_exposed(&mut self, taken: &mut Taken, more: NanoUsd) {
         let less = taken.exposed.min(more);
-        if less > NanoUsd::ZERO
-            && let Some(overdraft) = self.meters.get_mut(&Meter::overdraft())
-        {
+        if less > NanoUsd::ZERO {
+            let overdraft = self.meters.overdraft();
             overdraft.bucket.settle(less.0, 0);
             taken.exposed -= less;
         }
@@ -149,9 +147,9 @@ impl AccountState {
     /// Takes `more` from a request's budgets, whether or not it is there, as `release` will give it back: no more than
     /// the limit in all, and only in the window that the request began in.
     fn extend_budgets(&mut self, taken: &Taken, more: NanoUsd) {
-        for (limit, begun) in taken.limits.iter().zip(&taken.begun) {
-            let meter = self.meters.get_mut(&limit.meter);
-            if let Some(meter) = meter.filter(|meter| meter.begun == *begun)
+        for (limit, place) in taken.limits.iter().zip(&taken.places) {
+            let meter = self.meters.at_mut(limit, place);
+            if let Some(meter) = meter.filter(|meter| meter.begun == place.begun)
                 && limit.meter.measure.is_budget()
             {
                 let promised = |held| units(limit, held, taken.tokens);

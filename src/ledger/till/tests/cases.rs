@@ -261,7 +261,7 @@ fn a_newcomer_leaves_what_others_wait_for() {
         subject: "key:app".into(),
         measure: Measure::TokensPerMinute,
     };
-    let limited = Request::new(vec![Limit { meter, most: 200 }]);
+    let limited = Request::new(vec![Limit::new(meter, 200)]);
     let money = Request::new(Vec::new());
     for request in [&money, &limited] {
         let ask = request.ask(30);

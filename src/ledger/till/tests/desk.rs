@@ -152,7 +152,7 @@ async fn a_refusal_asks_the_bank_once_at_most() {
     };
     let (free, limited) = (
         Request::new(Vec::new()),
-        Request::new(vec![Limit { meter, most: 60 }]),
+        Request::new(vec![Limit::new(meter, 60)]),
     );
     let hold = desk.admit(&limited.ask(50)).await.ok().unwrap();
     hold.settle(&[charge(50)]);

@@ -12,13 +12,13 @@ fn limits_hold_across_two_tills() {
     ];
     let mut bank = Account::default();
     credit(&mut bank, "g", 1_000_000, clock);
-    let limit = Limit {
-        meter: Meter {
+    let limit = Limit::new(
+        Meter {
             subject: "key:app".into(),
             measure: Measure::RequestsPerMinute,
         },
-        most: 10,
-    };
+        10,
+    );
     let request = Request::new(vec![limit]);
     let ask = request.ask(1);
     let mut served = 0;
@@ -64,12 +64,14 @@ fn what_requests_need_of_a_second_limit_is_counted_in_and_out() {
     let till = till(open(dir.path()).0, ENFORCED);
     let mut bank = Account::default();
     credit(&mut bank, "g", 1_000_000, clock);
-    let limit = |measure| Limit {
-        meter: Meter {
-            subject: "key:app".into(),
-            measure,
-        },
-        most: 100,
+    let limit = |measure| {
+        Limit::new(
+            Meter {
+                subject: "key:app".into(),
+                measure,
+            },
+            100,
+        )
     };
     let request = Request::new(vec![
         limit(Measure::RequestsPerMinute),
@@ -112,7 +114,7 @@ fn a_limit_that_is_used_up_is_refused_without_asking() {
     let limits = |measure, most| {
         let subject = "key:app".into();
         let meter = Meter { subject, measure };
-        Request::new(vec![Limit { meter, most }])
+        Request::new(vec![Limit::new(meter, most)])
     };
     let request = limits(Measure::RequestsPerMinute, 2);
     let ask = request.ask(1);
@@ -158,7 +160,7 @@ fn places_that_are_held_stay_leased_without_money() {
         subject: "key:app".into(),
         measure: Measure::ConcurrentRequests,
     };
-    let request = Request::new(vec![Limit { meter, most: 1 }]);
+    let request = Request::new(vec![Limit::new(meter, 1)]);
     let ask = request.ask(5);
     let admit = |till: &Arc<Till>, bank: &mut Account, clock| {
         till.admit_now(&ask, clock).or_else(|_| {
@@ -187,7 +189,7 @@ fn an_extended_hold_takes_from_its_budget_what_it_gives_back() {
         subject: "key:app".into(),
         measure: Measure::budget(Per::Total),
     };
-    let request = Request::new(vec![Limit { meter, most: 100 }]);
+    let request = Request::new(vec![Limit::new(meter, 100)]);
     let ask = request.ask(10);
     let mut spent = 0;
     for _ in 0..50 {
@@ -261,13 +263,13 @@ fn what_requests_in_flight_may_cost_beyond_their_holds_is_bounded_over_all_repli
 /// An account that can pay for the worst is served however little it may be overdrawn; so is one whose budget covers it.
 #[test]
 fn what_does_not_fit_into_the_overdraft_is_held_at_its_worst_case() {
-    let budget = Limit {
-        meter: Meter {
+    let budget = Limit::new(
+        Meter {
             subject: "key:app".into(),
             measure: Measure::budget(Per::Total),
         },
-        most: 1_000,
-    };
+        1_000,
+    );
     for limits in [Vec::new(), vec![budget]] {
         let (dir, clock) = (scratch(), Clock::new());
         let till = till(open(dir.path()).0, ENFORCED);

@@ -146,10 +146,7 @@ impl World {
 
 fn limit(subject: &str, measure: Measure, most: i64) -> Limit {
     let subject = format!("key:{subject}").into();
-    Limit {
-        meter: Meter { subject, measure },
-        most,
-    }
+    Limit::new(Meter { subject, measure }, most)
 }
 
 /// A till kept eight messages' worth of what it promised, and messages that somebody waits for follow each other within
