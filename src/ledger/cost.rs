@@ -13,7 +13,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::NanoUsd;
-use crate::tariff::{Holds, Prices};
+use crate::tariff::{Found, Holds, Prices, Rates};
 use tollgate_wire::report::{Context, Unit, Usage};
 
 /// Pico-dollars in a nano-dollar.
@@ -109,20 +109,17 @@ impl Terms<'_> {
         };
         let mut assumed = false;
         if let Some(prices) = self.prices {
-            let prompt = usage.input();
-            for (unit, _) in usage.units().chain(self.request(usage)) {
-                let found = prices
-                    .find(unit, served, prompt, self.at)
-                    .ok_or_else(|| unknown(unit))?;
+            self.each(prices, usage, served, |unit, _, found| {
                 assumed |= found.assumed;
                 sheet.rates.push((unit, found.pico));
-            }
+            })?;
             sheet.source = prices.source.0.clone();
             sheet.served = served.clone();
             sheet.since = self.since(prices, served);
         }
         let mut usage = *usage;
-        if let Some((unit, one)) = self.request(&usage) {
+        let standard = self.prices.and_then(|prices| prices.standard_at(self.at));
+        if let Some((unit, one)) = standard.and_then(|period| request(&period.rates, &usage)) {
             usage[unit] = one;
         }
         let cost = exact(sheet.picos(&usage));
@@ -154,22 +151,30 @@ impl Terms<'_> {
     pub fn cost(&self, usage: &Usage, served: &Context) -> Result<NanoUsd, UnknownPrice> {
         let mut picos = u128::from(usage.total()) * u128::from(self.fee);
         if let Some(prices) = self.prices {
-            let prompt = usage.input();
-            for (unit, quantity) in usage.units().chain(self.request(usage)) {
-                let found = prices
-                    .find(unit, served, prompt, self.at)
-                    .ok_or_else(|| unknown(unit))?;
+            self.each(prices, usage, served, |_, quantity, found| {
                 picos = picos.saturating_add(u128::from(quantity) * u128::from(found.pico));
-            }
+            })?;
         }
         Ok(rounded(picos))
     }
 
-    /// The request itself, where it has a price and is not counted yet.
-    fn request(&self, usage: &Usage) -> Option<(Unit, u64)> {
-        let prices = self.prices?.standard_at(self.at)?;
-        let billed = prices.rates.get(Unit::Request).is_some() && usage[Unit::Request] == 0;
-        (billed && usage.total() > 0).then_some((Unit::Request, 1))
+    /// Looks up what each unit of a usage costs, the request itself among them.
+    fn each(
+        &self,
+        prices: &Prices,
+        usage: &Usage,
+        served: &Context,
+        mut note: impl FnMut(Unit, u64, Found),
+    ) -> Result<(), UnknownPrice> {
+        let prompt = usage.input();
+        let standard = prices.standard_at(self.at).map(|period| &period.rates);
+        let request = standard.and_then(|rates| request(rates, usage));
+        for (unit, quantity) in usage.units().chain(request) {
+            let found = standard
+                .and_then(|standard| prices.find_beside(standard, unit, served, prompt, self.at));
+            note(unit, quantity, found.ok_or_else(|| unknown(unit))?);
+        }
+        Ok(())
     }
 
     fn since(&self, prices: &Prices, served: &Context) -> u64 {
@@ -198,6 +203,12 @@ pub fn cache_savings(prices: &Prices, read: u64, written: u64, at: u64) -> Optio
     let spent = i128::from(written).checked_mul(rate(Unit::CacheWrite)? - plain)?;
     let nanos = saved.checked_sub(spent)? / 1_000;
     i64::try_from(nanos).ok().map(NanoUsd)
+}
+
+/// The request itself, where it has a price and is not counted yet.
+fn request(rates: &Rates, usage: &Usage) -> Option<(Unit, u64)> {
+    let billed = rates.get(Unit::Request).is_some() && usage[Unit::Request] == 0;
+    (billed && usage.total() > 0).then_some((Unit::Request, 1))
 }
 
 fn unknown(unit: Unit) -> UnknownPrice {

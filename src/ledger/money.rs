@@ -45,6 +45,43 @@ impl NanoUsd {
         NanoUsd(sum.fold(0, |sum, amount| sum.saturating_add(amount.0)))
     }
 
+    /// The longest text of an amount, bytes: `-$9223372036.854775808`.
+    pub const LONGEST: usize = 22;
+
+    /// Returns an amount without its currency, written into `room`: `1.50`, `-0.000000001`.
+    pub fn decimal(self, room: &mut [u8; NanoUsd::LONGEST]) -> &str {
+        self.written(None, room)
+    }
+
+    /// From its end on, so that nothing has to be moved.
+    fn written(self, currency: Option<u8>, room: &mut [u8; NanoUsd::LONGEST]) -> &str {
+        let mut nanos = self.0.unsigned_abs();
+        let (mut at, mut written) = (room.len(), false);
+        let mut put = |byte: u8| {
+            at -= 1;
+            room[at] = byte;
+        };
+        for decimal in (1..=9).rev() {
+            let digit = u8::try_from(nanos % 10).unwrap_or_default();
+            written |= digit > 0 || decimal <= 2;
+            if written {
+                put(b'0' + digit);
+            }
+            nanos /= 10;
+        }
+        put(b'.');
+        loop {
+            put(b'0' + u8::try_from(nanos % 10).unwrap_or_default());
+            nanos /= 10;
+            if nanos == 0 {
+                break;
+            }
+        }
+        let sign = (self.0 < 0).then_some(b'-');
+        currency.into_iter().chain(sign).for_each(put);
+        std::str::from_utf8(&room[at..]).unwrap_or_default()
+    }
+
     /// Nothing instead of a negative amount.
     #[must_use]
     pub fn or_zero(self) -> NanoUsd {
@@ -103,12 +140,7 @@ impl Sum for NanoUsd {
 /// `$1.50`, `-$0.000000001`: at least two decimals, and as many as the amount needs.
 impl fmt::Display for NanoUsd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.0 < 0 { "-" } else { "" };
-        let nanos = self.0.unsigned_abs();
-        let (whole, fraction) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
-        let fraction = format!("{fraction:09}");
-        let kept = fraction.trim_end_matches('0').len().max(2);
-        f.pad(&format!("{sign}${whole}.{}", &fraction[..kept]))
+        f.pad(self.written(Some(b'$'), &mut [0; NanoUsd::LONGEST]))
     }
 }
 
@@ -159,6 +191,9 @@ mod tests {
             (i64::MIN, "-$9223372036.854775808"),
         ] {
             assert_eq!(NanoUsd(nanos).to_string(), text, "{nanos} nano-dollars");
+            let decimal = text.replace('$', "");
+            let mut room = [0; NanoUsd::LONGEST];
+            assert_eq!(NanoUsd(nanos).decimal(&mut room), decimal, "{text}");
         }
     }
 }

@@ -120,6 +120,18 @@ impl Prices {
         now: u64,
     ) -> Option<Found> {
         let standard = &self.standard_at(now)?.rates;
+        self.find_beside(standard, unit, served, prompt_tokens, now)
+    }
+
+    /// The same, where what is charged as usual is known.
+    pub(crate) fn find_beside(
+        &self,
+        standard: &Rates,
+        unit: Unit,
+        served: &Context,
+        prompt_tokens: u64,
+        now: u64,
+    ) -> Option<Found> {
         let usual = standard.price(unit, prompt_tokens);
         if served.is_standard()
             && let Some(pico) = usual

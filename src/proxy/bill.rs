@@ -149,7 +149,8 @@ impl Closed {
             .into_iter()
             .chain(left)
         {
-            head.insert_header(name, amount.to_string().trim_start_matches('$'))?;
+            let mut room = [0; NanoUsd::LONGEST];
+            head.insert_header(name, amount.decimal(&mut room))?;
         }
         Ok(())
     }

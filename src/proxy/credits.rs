@@ -34,8 +34,8 @@ pub fn asked(shared: &Shared, caller: &Caller, body: &RequestBody) -> Asked {
     }
 }
 
-/// Drops candidates that credits cannot pay: whose price is not known, or the price of something that the request
-/// orders besides text. At least one stays.
+/// Drops candidates that credits cannot pay at this time (Unix time, s): whose price is not known, or the price of something
+/// that the request orders besides text. At least one stays.
 ///
 /// # Errors
 /// A refusal if there is none that can be paid, or the caller's configuration does not allow what is ordered.
@@ -45,6 +45,7 @@ pub fn payable(
     body: &RequestBody,
     asked: &Asked,
     candidates: &mut Vec<Candidate>,
+    at: u64,
 ) -> Result<(), GatewayError> {
     let Endpoint::Generate(surface) = body.endpoint() else {
         return Ok(());
@@ -62,7 +63,7 @@ pub fn payable(
     if shared.ledger.is_none() && foreign.is_none() {
         return Ok(());
     }
-    let (answers, at) = (surface != Surface::Embeddings, now());
+    let answers = surface != Surface::Embeddings;
     let mut first = None;
     candidates.retain(|candidate| {
         let foreign = foreign.as_ref().filter(|_| candidate.key.shared).cloned();
@@ -175,7 +176,7 @@ pub fn now() -> u64 {
     clock::unix_ms(clock::wall()) / 1_000
 }
 
-/// Opens the request's bill.
+/// Opens the bill of a request that is admitted at a time (Unix time, s), and may have a name by which it may be sent again.
 ///
 /// # Errors
 /// A refusal if the credits do not suffice or a limit is reached.
@@ -186,10 +187,9 @@ pub async fn open(
     body: &RequestBody,
     asked: Asked,
     candidates: &[Candidate],
-    named: bool,
+    (at, named): (u64, bool),
 ) -> Result<Bill, GatewayError> {
     let fee = caller.snapshot.config.ledger.processing_fee;
-    let at = now();
     let about = About {
         request_id: request_id.clone(),
         access_key: caller.key.id.clone(),
@@ -211,7 +211,7 @@ pub async fn open(
         return Ok(Bill::free(about, till));
     };
     let key = &*caller.key;
-    let order = Order {
+    let mut order = Order {
         ledger,
         caller,
         limits: key.limits_of(&caller.tags),
@@ -224,10 +224,11 @@ pub async fn open(
         fee,
         at,
         named,
+        covered: 0,
     };
-    let covered = candidates.first().map_or(0, |first| order.expected(first));
+    order.covered = candidates.first().map_or(0, |first| order.foreseen(first));
     let hold = order.hold(&caller.aside, body).await?;
-    Ok(Bill::new(about, hold, covered))
+    Ok(Bill::new(about, hold, order.covered))
 }
 
 /// What a request asks credits for.
@@ -249,6 +250,8 @@ struct Order<'a> {
     at: u64,
     /// Whether it has a name by which it may be sent again.
     named: bool,
+    /// What the first candidate's answers are expected to have, tokens.
+    covered: u64,
 }
 
 /// The longest answer of a model whose limits are not known.
@@ -259,9 +262,9 @@ const SEARCHES: u64 = 10;
 
 impl Order<'_> {
     async fn hold(&self, aside: &Aside, body: &RequestBody) -> Result<Hold, GatewayError> {
-        let bound = body.prompt_bound();
-        let by = self.ledger.till.deadline(clock::now());
-        let mut asked = self.ask(bound, by).await;
+        let (bound, now) = (body.prompt_bound(), clock::now());
+        let by = self.ledger.till.deadline(now);
+        let mut asked = self.ask(bound, now, by).await;
         // The bound is many times what it is for most prompts; an exact count may fit.
         if asked
             .as_ref()
@@ -272,8 +275,9 @@ impl Order<'_> {
             match count::before(aside, model, body, bound).await {
                 Ok(exact) if exact < bound => {
                     // Whoever counts does not wait for the bank meanwhile.
-                    let by = by + clock::now().saturating_duration_since(begun);
-                    asked = self.ask(exact, by).await;
+                    let now = clock::now();
+                    let by = by + now.saturating_duration_since(begun);
+                    asked = self.ask(exact, now, by).await;
                 }
                 Ok(_) => {}
                 // Without a count nobody knows that the credits do not cover it; the others say to come again anyway.
@@ -291,6 +295,14 @@ impl Order<'_> {
 
     /// Tokens that a candidate's answers will have, as far as earlier ones show.
     fn expected(&self, candidate: &Candidate) -> u64 {
+        match std::ptr::eq(candidate, &raw const self.candidates[0]) {
+            true => self.covered,
+            false => self.foreseen(candidate),
+        }
+    }
+
+    /// The same, looked up.
+    fn foreseen(&self, candidate: &Candidate) -> u64 {
         if self.surface == Surface::Embeddings {
             return 0;
         }
@@ -325,7 +337,7 @@ impl Order<'_> {
     }
 
     /// Asks for a prompt of this many tokens, and waits for the bank until `by`.
-    async fn ask(&self, prompt: u64, by: Instant) -> Result<Hold, Refusal> {
+    async fn ask(&self, prompt: u64, now: Instant, by: Instant) -> Result<Hold, Refusal> {
         let prompt = prompt.saturating_add(self.asked.unseen);
         let estimate = self.estimate(prompt);
         let worst = self.dearest(|candidate| {
@@ -366,11 +378,11 @@ impl Order<'_> {
             estimate: if blind { worst.max(estimate) } else { estimate },
             worst: worst.max(estimate),
             prompt_tokens: prompt,
-            tokens: prompt.saturating_add(self.expected(first)),
+            tokens: prompt.saturating_add(self.covered),
             limits: &self.limits,
             named: self.named,
         };
-        self.ledger.till.admit_by(&ask, clock::now(), by).await
+        self.ledger.till.admit_by(&ask, now, by).await
     }
 
     /// Whether fewer prompt tokens could change it: counting them is not for who has nothing left.

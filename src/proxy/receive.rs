@@ -155,13 +155,14 @@ async fn walk(
     let aside = &caller.aside;
     let asked = credits::asked(shared, caller, body);
     admit::check(aside, key, body, asked.unseen, &planned).await?;
-    credits::payable(shared, caller, body, &asked, &mut planned)?;
+    let at = credits::now();
+    credits::payable(shared, caller, body, &asked, &mut planned, at)?;
     let translation = &mut ctx.translation;
     let head = session.req_header();
     translation.hints = conversation::hints(head, caller, body, &planned);
     translation.prepare(aside, body, key, &mut planned).await?;
     let (id, named) = (&ctx.request_id, turn.as_ref().is_some_and(Turn::is_named));
-    let bill = credits::open(shared, caller, id, body, asked, &planned, named).await?;
+    let bill = credits::open(shared, caller, id, body, asked, &planned, (at, named)).await?;
     if let Err(refusal) = admit::place(shared, caller, &mut ctx.has) {
         bill.abandon();
         return Err(refusal);

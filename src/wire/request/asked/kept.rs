@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
@@ -21,12 +23,14 @@ pub(super) fn refers(json: &[u8]) -> bool {
 /// Whether turns point to what the provider keeps by a member that clients have for other things, too. Looked for where its
 /// name stands, or might in escapes.
 pub(super) fn names(surface: Surface, key: &str, turns: &[u8], is_doubtful: bool) -> bool {
-    let may = |name: &str| is_doubtful || memchr::memmem::find(turns, name.as_bytes()).is_some();
+    static ID: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("\"id\""));
+    static AUDIO: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("\"audio\""));
+    let may = |name: &Finder<'_>| is_doubtful || name.find(turns).is_some();
     let is_list = turns.first() == Some(&b'[');
     match (surface, key) {
         _ if !is_list => false,
-        (Surface::Responses, "input") => may("\"id\"") && names_an_item(turns),
-        (Surface::ChatCompletions, "messages") => may("\"audio\"") && names_sound(turns),
+        (Surface::Responses, "input") => may(&ID) && names_an_item(turns),
+        (Surface::ChatCompletions, "messages") => may(&AUDIO) && names_sound(turns),
         _ => false,
     }
 }
