@@ -6,6 +6,7 @@
 //! ledger: every ratio should be near 1, and how far it is tells the noise of the machine.
 
 use std::cell::Cell;
+use std::ffi::OsString;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -151,8 +152,13 @@ impl Lab {
 
     /// Starts a proxy and waits until it has answered a chat completion.
     pub async fn start(&self, kind: Kind) -> Outcome<Proxy> {
+        self.start_by(&[], kind).await
+    }
+
+    /// The same, by a command that is given the program and what that is given.
+    pub async fn start_by(&self, by: &[&str], kind: Kind) -> Outcome<Proxy> {
         let credits = match kind {
-            Kind::Bare => return self.ready(self.start_bare()?, kind).await,
+            Kind::Bare => return self.ready(self.start_bare(by)?, kind).await,
             Kind::Gateway(_) if self.self_check => Credits::Off,
             Kind::Gateway(credits) => credits,
             Kind::Budgeted if self.self_check => Credits::Off,
@@ -173,7 +179,8 @@ impl Lab {
             Kind::Crowded => config = crowded(config),
             _ => {}
         }
-        self.ready(self.start_gateway(&config, None)?, kind).await
+        let gateway = self.start_gateway(by, &config, None)?;
+        self.ready(gateway, kind).await
     }
 
     /// Starts a gateway whose configuration is changed, and whose state is kept in a directory that the caller has filled.
@@ -184,8 +191,8 @@ impl Lab {
         change: impl FnOnce(String) -> String,
     ) -> Outcome<Proxy> {
         let config = change(self.config(credits, &SURFACES[..1]));
-        self.ready(self.start_gateway(&config, state)?, Kind::Gateway(credits))
-            .await
+        let gateway = self.start_gateway(&[], &config, state)?;
+        self.ready(gateway, Kind::Gateway(credits)).await
     }
 
     /// A new directory for a gateway's state, in which SQLite's file is [`DATABASE`].
@@ -252,19 +259,24 @@ impl Lab {
         self.pins.map(|pins| pins.load)
     }
 
-    fn start_bare(&self) -> Outcome<Proxy> {
+    /// Starts a program on the proxy's CPU, or a command that is given it.
+    fn start_proxy(&self, by: &[&str], program: &Path, args: &[OsString]) -> Outcome<Child> {
+        let command = by.iter().map(OsString::from);
+        let mut all = command.chain([program.into()]).chain(args.iter().cloned());
+        let first = all.next().unwrap_or_default();
+        let rest: Vec<OsString> = all.collect();
+        child::start(Path::new(&first), &rest, self.proxy_cpu(), &self.log())
+    }
+
+    fn start_bare(&self, by: &[&str]) -> Outcome<Proxy> {
         let address = child::free_port()?;
         let args = [
             crate::PASSTHROUGH.to_owned(),
             address.to_string(),
             self.provider.to_string(),
         ];
-        let child = child::start(
-            &std::env::current_exe()?,
-            &args,
-            self.proxy_cpu(),
-            &self.log(),
-        )?;
+        let program = std::env::current_exe()?;
+        let child = self.start_proxy(by, &program, &args.map(OsString::from))?;
         Ok(Proxy {
             child,
             address,
@@ -274,7 +286,7 @@ impl Lab {
     }
 
     /// Starts a gateway with a configuration whose `LISTEN`, `ADMIN` and `STATE` are filled in here.
-    fn start_gateway(&self, config: &str, state: Option<&Path>) -> Outcome<Proxy> {
+    fn start_gateway(&self, by: &[&str], config: &str, state: Option<&Path>) -> Outcome<Proxy> {
         let (address, admin) = (child::free_port()?, child::free_port()?);
         let dir = self.dir.path().join(address.port().to_string());
         // Beside the configuration, every write of the state would wake the watcher of its directory.
@@ -288,7 +300,7 @@ impl Lab {
         let file = dir.join("tollgate.yaml");
         fs::write(&file, config)?;
         let args = ["run".into(), "--config".into(), file.into_os_string()];
-        let child = child::start(&self.gateway, &args, self.proxy_cpu(), &self.log())?;
+        let child = self.start_proxy(by, &self.gateway, &args)?;
         Ok(Proxy {
             child,
             address,

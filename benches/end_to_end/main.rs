@@ -15,7 +15,8 @@
 //!
 //! How cost grows with access keys, candidates, open streams, accounts, gateways, traces and TLS to the provider (`--only scale`,
 //! or `keys` and so on),
-//! what the program takes when it is not asked (`--only footprint`), and how long the console's pages take after a month with
+//! what the program takes when it is not asked (`--only footprint`), how many instructions a request takes (`--only
+//! instructions`, under Valgrind), and how long the console's pages take after a month with
 //! millions of requests (`--only console`), is measured when it is named.
 //!
 //! # How to read it
@@ -32,7 +33,7 @@
 //!
 //! # The files
 //!
-//! `measures.rs`, `crossing.rs`, `websocket.rs`, `ledger.rs`, `scale/`, `footprint.rs` and `console/` say what is measured,
+//! `measures.rs`, `crossing.rs`, `websocket.rs`, `ledger.rs`, `scale/`, `footprint.rs`, `instructions.rs` and `console/` say what is measured,
 //! `lab.rs` and `redis_server.rs` what is started,
 //! `load.rs` is the load generator with the requests of `prompts.rs`, `provider.rs` with its `answers.rs`,
 //! `secure.rs` and `passthrough.rs` are the other processes, `wire.rs` is their HTTP, `child.rs` their lives, `procfs.rs` reads what they
@@ -43,6 +44,7 @@ mod child;
 mod console;
 mod crossing;
 mod footprint;
+mod instructions;
 mod lab;
 mod ledger;
 mod load;
@@ -88,7 +90,7 @@ fn names() -> Vec<&'static str> {
     let mut names = measures::NAMES.to_vec();
     names.extend([crossing::NAME, websocket::NAME, ledger::NAME, scale::NAME]);
     names.extend(scale::NAMES);
-    names.extend([footprint::NAME, console::NAME]);
+    names.extend([footprint::NAME, instructions::NAME, console::NAME]);
     names
 }
 
@@ -310,6 +312,9 @@ async fn run(options: &Options, pins: Option<Pins>) -> Outcome<()> {
         let about = "the gateway with `credits: enforced` on SQLite";
         tables.show(footprint::NAME, BESIDE_BARE, [about; 2], rows);
     }
+    if options.names(instructions::NAME) {
+        tables.instructions(instructions::measure(&lab, options).await);
+    }
     if options.names(console::NAME) {
         match console::measure(&lab, options).await {
             Ok(()) => println!("{}", procfs::machine()),
@@ -356,6 +361,16 @@ struct Tables<'a> {
 }
 
 impl Tables<'_> {
+    fn instructions(&mut self, rows: Outcome<[Vec<report::Row>; 2]>) {
+        let about = "300 B prompts, under callgrind";
+        let bare = rows.map(|[bare, ledger]| {
+            let sides = ["credits off", "enforced"];
+            self.show(instructions::NAME, sides, [about; 2], Ok(ledger));
+            bare
+        });
+        self.show(instructions::NAME, BESIDE_BARE, [about; 2], bare);
+    }
+
     /// A table, and how it came about: normally, and in a self check.
     fn show(
         &mut self,
