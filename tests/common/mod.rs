@@ -50,14 +50,17 @@ pub fn tollgate(arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// Waits until `condition` holds, for at most `time`; whether it does.
+/// Waits until `condition` holds, for at most `time`; whether it does. It asks less often the longer it waits: asking takes
+/// the processor that what it waits for needs.
 pub async fn eventually(time: Duration, mut condition: impl FnMut() -> bool) -> bool {
-    let end = tollgate_base::clock::now() + time;
+    let start = tollgate_base::clock::now();
     while !condition() {
-        if tollgate_base::clock::now() > end {
+        let waited = tollgate_base::clock::now() - start;
+        if waited > time {
             return false;
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        let pause = waited / 4;
+        tokio::time::sleep(pause.clamp(Duration::from_millis(5), Duration::from_millis(50))).await;
     }
     true
 }

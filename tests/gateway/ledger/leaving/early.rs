@@ -123,13 +123,13 @@ async fn what_a_prelude_reports_is_believed() {
                 Talk::Of(crate::crossing::api::Api::Messages) => (100, 40, 1),
                 _ => (counts[client.place()], 0, 0),
             };
-            let id = format!("{}-{}", client.name(), provider.name());
-            for version in [Version::H1, Version::H2] {
-                let id = format!("{id}-{version:?}");
+            let versions = [Version::H1, Version::H2].map(async |version| {
+                let id = format!("{}-{}-{version:?}", client.name(), provider.name());
                 let request = client.request(provider, true, 1_000, &id);
                 leave(begun(version, &gateway, &request).await).await;
-                due.push((id, want));
-            }
+                (id, want)
+            });
+            due.extend(futures::future::join_all(versions).await);
         }
         let all = told_of(&bank, due.iter().map(|(id, _)| id.as_str())).await;
         for (id, want) in due {

@@ -141,12 +141,16 @@ async fn told_of<'a>(
     }
 }
 
+/// A series' value among all; 0 if it is not there.
+fn value<'a>(metrics: &'a str, series: &str) -> &'a str {
+    let mut lines = metrics.lines();
+    let value = lines.find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    value.unwrap_or("0")
+}
+
 /// A series' value; 0 if there is none.
 fn metric(gateway: &Gateway, series: &str) -> String {
-    let text = gateway.admin_get("/metrics");
-    let mut lines = text.lines();
-    let value = lines.find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    value.unwrap_or("0").to_owned()
+    value(&gateway.admin_get("/metrics"), series).to_owned()
 }
 
 /// How many answers were read on until this ended it.
@@ -177,7 +181,10 @@ async fn settled(gateway: &Gateway) {
         "tollgate_answers_read_on",
         "tollgate_requests_in_flight",
     ];
-    let rests = || series.iter().all(|series| metric(gateway, series) == "0");
+    let rests = || {
+        let metrics = gateway.admin_get("/metrics");
+        series.iter().all(|series| value(&metrics, series) == "0")
+    };
     let done = eventually(PATIENCE, rests).await;
     assert!(
         done && held(gateway) == 0,
