@@ -146,7 +146,8 @@ async fn a_threshold_is_told_once_signed_and_again_until_it_is_taken() {
     assert_eq!(listed[1]["id"], id);
     assert_eq!(listed[1]["deliveries"][0]["state"], "sent");
     let noted = listed[1]["deliveries"][0]["tries"].as_u64().unwrap();
-    assert!((2..=tries as u64).contains(&noted), "{noted}");
+    // A try is noted before it is made, and the gateway may have been killed in between.
+    assert!((2..=tries as u64 + 1).contains(&noted), "{noted}");
     assert!(
         !gateway.output().contains("hidden-5150"),
         "{}",
