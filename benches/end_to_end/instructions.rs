@@ -49,8 +49,8 @@ pub async fn measure(lab: &Lab, options: &Options) -> Outcome<[Vec<Row>; 2]> {
 }
 
 fn row(what: &str, most: f64) -> Row {
-    let label = format!("{what}: instructions per request");
-    Row::new(Metric::ratio(label, "", Some(most)))
+    let label = format!("{what}: per request");
+    Row::new(Metric::ratio(label, "instructions", Some(most)))
 }
 
 /// A proxy's instructions a request.
