@@ -15,9 +15,9 @@
 //!
 //! How cost grows with access keys, candidates, open streams, accounts, gateways, traces and TLS to the provider (`--only scale`,
 //! or `keys` and so on),
-//! what the program takes when it is not asked (`--only footprint`), how many instructions a request takes (`--only
-//! instructions`, under Valgrind), and how long the console's pages take after a month with
-//! millions of requests (`--only console`), is measured when it is named.
+//! what the program takes when it is not asked (`--only footprint`), how many instructions a request takes (`--only instructions`,
+//! under Valgrind), and how long the console's pages take after a month with millions of requests (`--only console`), is measured
+//! when it is named.
 //!
 //! # How to read it
 //!
@@ -33,8 +33,8 @@
 //!
 //! # The files
 //!
-//! `measures.rs`, `crossing.rs`, `websocket.rs`, `ledger.rs`, `scale/`, `footprint.rs`, `instructions.rs` and `console/` say what is measured,
-//! `lab.rs` and `redis_server.rs` what is started,
+//! `measures.rs`, `crossing.rs`, `websocket.rs`, `ledger.rs`, `scale/`, `footprint.rs`, `instructions.rs` and `console/` say what
+//! is measured, `lab.rs` and `redis_server.rs` what is started,
 //! `load.rs` is the load generator with the requests of `prompts.rs`, `provider.rs` with its `answers.rs`,
 //! `secure.rs` and `passthrough.rs` are the other processes, `wire.rs` is their HTTP, `child.rs` their lives, `procfs.rs` reads what they
 //! used, `report.rs` prints it.

@@ -295,7 +295,7 @@ impl Order<'_> {
 
     /// Tokens that a candidate's answers will have, as far as earlier ones show.
     fn expected(&self, candidate: &Candidate) -> u64 {
-        match std::ptr::eq(candidate, &raw const self.candidates[0]) {
+        match std::ptr::eq(candidate, &self.candidates[0]) {
             true => self.covered,
             false => self.foreseen(candidate),
         }

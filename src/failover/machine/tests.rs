@@ -23,18 +23,26 @@ fn limited(seconds: u64) -> Outcome {
 
 const TOTAL: Duration = Duration::from_secs(120);
 
-/// Runs a machine over candidates (model, key), each outcome at once.
-fn run(plan: &[(usize, &str)], outcomes: &[Outcome]) -> (Vec<usize>, Ending) {
+/// Runs a machine over candidates (model, key), each outcome at once, until there is none for the next attempt. Returns what was
+/// attempted, and after which waits (s); the next attempt; and how it would end.
+fn attempts(
+    retry: Retry,
+    plan: &[(usize, &str)],
+    outcomes: &[Outcome],
+) -> (Vec<(usize, u64)>, Option<usize>, Ending) {
     let plan: Vec<_> = plan
         .iter()
         .map(|&(model, key)| candidate(model, key))
         .collect();
     let now = tollgate_base::clock::now();
-    let mut machine = Machine::new(&plan, now, TOTAL);
+    let mut machine = Machine::new(&plan, now, TOTAL).retrying(retry);
     let mut attempted = Vec::new();
     for outcome in outcomes {
         let Some(at) = machine.next(now) else { break };
-        attempted.push(at);
+        let wait = machine
+            .take_wait()
+            .map_or(0, |until| (until - now).as_secs());
+        attempted.push((at, wait));
         let relay = machine.would_relay(outcome, now);
         let step = machine.failed(outcome.clone(), now);
         let relayed = step != Step::Next && matches!(machine.ending(), Ending::RelayLast { .. });
@@ -43,8 +51,13 @@ fn run(plan: &[(usize, &str)], outcomes: &[Outcome]) -> (Vec<usize>, Ending) {
             "would_relay foresees the ending after {outcome:?}"
         );
     }
-    assert_eq!(machine.next(now), None, "outcomes for every attempt");
-    (attempted, machine.ending())
+    (attempted, machine.next(now), machine.ending())
+}
+
+fn run(plan: &[(usize, &str)], outcomes: &[Outcome]) -> (Vec<usize>, Ending) {
+    let (attempted, next, ending) = attempts(Retry::default(), plan, outcomes);
+    assert_eq!(next, None, "outcomes for every attempt");
+    (attempted.into_iter().map(|(at, _)| at).collect(), ending)
 }
 
 #[test]

@@ -257,18 +257,25 @@ impl Rollup {
         ]
     }
 
+    /// Returns the same, to change them.
+    pub(crate) fn counters_mut(&mut self) -> [&mut u64; 8] {
+        [
+            &mut self.requests,
+            &mut self.failed,
+            &mut self.orphaned,
+            &mut self.input,
+            &mut self.cached_read,
+            &mut self.cache_write,
+            &mut self.output,
+            &mut self.reasoning,
+        ]
+    }
+
     /// Returns it with these counters instead of its own.
     pub(crate) fn with_counters(mut self, counters: [u64; 8]) -> Rollup {
-        [
-            self.requests,
-            self.failed,
-            self.orphaned,
-            self.input,
-            self.cached_read,
-            self.cache_write,
-            self.output,
-            self.reasoning,
-        ] = counters;
+        for (own, counter) in self.counters_mut().into_iter().zip(counters) {
+            *own = counter;
+        }
         self
     }
 }

@@ -4,9 +4,7 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
-use super::paging::{PageError, Position, Wanted, page};
+use super::paging::{self, PageError, Position, Wanted, page};
 use super::stored::StoredEvent;
 use super::{Attempt, Flag};
 use crate::bank::{Day, EventReader, MOST_VALUES, Rollup};
@@ -20,8 +18,8 @@ const HOUR_MS: u64 = 3_600_000;
 /// Most events that are looked at for hours.
 pub const MOST_BY_HOUR: usize = 50_000;
 
-/// Events that are read at once.
-const PAGE: usize = 5_000;
+/// Events that are read at once: so many that a page may end where they do, and nothing is read twice.
+const PAGE: usize = paging::MOST;
 
 /// Whether totals count an attempt: the last one of its request, or one that is charged.
 pub(crate) fn counts<S, R>(attempt: &Attempt<S, R>) -> bool {
@@ -54,23 +52,19 @@ impl Rollup {
 
     /// Adds what another one comes to.
     pub fn add_all(&mut self, more: &Rollup) {
-        for (sum, part) in [
-            (&mut self.requests, more.requests),
-            (&mut self.failed, more.failed),
-            (&mut self.orphaned, more.orphaned),
-            (&mut self.input, more.input),
-            (&mut self.cached_read, more.cached_read),
-            (&mut self.cache_write, more.cache_write),
-            (&mut self.output, more.output),
-            (&mut self.reasoning, more.reasoning),
-        ] {
+        for (sum, part) in self.counters_mut().into_iter().zip(more.counters()) {
             *sum = sum.saturating_add(part);
         }
         self.cost = NanoUsd::saturating_sum([self.cost, more.cost]);
     }
 
     /// One to which nothing was added yet.
-    pub(crate) fn none(day: Day, access_key: &str, provider: &str, model: &str) -> Rollup {
+    pub(crate) fn none<S: Into<Arc<str>>>(
+        day: Day,
+        access_key: S,
+        provider: S,
+        model: S,
+    ) -> Rollup {
         Rollup {
             day,
             access_key: access_key.into(),
@@ -136,7 +130,7 @@ pub(super) async fn by_hour_within(
     by_key: bool,
     (limit, most): (usize, usize),
 ) -> Result<Hours, PageError> {
-    let sums = Mutex::new(Sums::default());
+    let mut sums = Sums::default();
     let (mut seen, mut after) = (0, None::<Position>);
     let told_from = loop {
         let wanted = Wanted {
@@ -148,7 +142,7 @@ pub(super) async fn by_hour_within(
             limit,
             ..Wanted::default()
         };
-        let some = page(bank, wanted, |event| sums.lock().add(event, by_key)).await?;
+        let some = page(bank, wanted, |event| sums.add(event, by_key)).await?;
         seen += some.events.len();
         after = some.next;
         match after {
@@ -158,7 +152,7 @@ pub(super) async fn by_hour_within(
             Some(_) => {}
         }
     };
-    let mut by_hour = sums.into_inner().by_hour;
+    let mut by_hour = sums.by_hour;
     by_hour.retain(|(hour, _), _| told_from.is_none_or(|first| *hour >= first));
     Ok(Hours {
         used: by_hour
@@ -190,14 +184,9 @@ impl Sums {
             .by_hour
             .entry((begun, names))
             .or_insert_with_key(|(_, names)| {
+                let day = Day(u32::try_from(begun / (24 * HOUR_MS)).unwrap_or(u32::MAX));
                 let [access_key, provider, model] = names.clone();
-                Rollup {
-                    day: Day(u32::try_from(begun / (24 * HOUR_MS)).unwrap_or(u32::MAX)),
-                    access_key,
-                    provider,
-                    model,
-                    ..Rollup::default()
-                }
+                Rollup::none(day, access_key, provider, model)
             });
         sum.add(attempt);
     }

@@ -62,9 +62,13 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Bounded<A> {
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
         let _line = self.shared.drain.line();
-        let patience = self.shared.snapshot.load().config.proxy.read_timeout;
-        let mut place = match self.place(&stream) {
-            Some(place) => Some(place?),
+        let (patience, most) = {
+            let snapshot = self.shared.snapshot.load();
+            let limits = &snapshot.config.proxy;
+            (limits.read_timeout, limits.max_connections)
+        };
+        let mut place = match most {
+            Some(most) => Some(self.place(most, &stream)?),
             None => None,
         };
         let stream = match &self.tls {
@@ -136,13 +140,11 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Bounded<A> {
 }
 
 impl<A: HttpServerApp + Send + Sync + 'static> Bounded<A> {
-    /// Takes a client's place where `max_connections` bounds them: `Some(None)` without one, so that the connection is
-    /// dropped, and so closed.
-    fn place(&self, stream: &Stream) -> Option<Option<Place>> {
-        let most = self.shared.snapshot.load().config.proxy.max_connections?;
+    /// Takes one of the `most` places of clients. `None` if there is none left: the connection is dropped, and so closed.
+    fn place(&self, most: usize, stream: &Stream) -> Option<Place> {
         // Requests whose clients have left, but whose answers are read to their ends, take no client's place.
         let places = most + self.shared.metrics.read_on();
-        Some(self.shared.crowd.enter(client_address(stream), places))
+        self.shared.crowd.enter(client_address(stream), places)
     }
 
     /// Serves a connection that was asked to become a WebSocket to its end.

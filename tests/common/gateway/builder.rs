@@ -98,23 +98,20 @@ impl Builder {
 
     /// Starts the gateway and waits until it is ready.
     pub async fn start(self) -> Gateway {
-        let mut last = String::new();
-        for _ in 0..TRIES {
-            let mut gateway = self.spawn();
-            match ready(&mut gateway).await {
-                Ok(()) => return gateway,
-                Err(why) => last = format!("{why}\n{}", gateway.output()),
-            }
-        }
-        panic!("the gateway did not start: {last}");
+        self.started(ready).await
     }
 
     /// Starts the gateway and waits until it listens, ready or not.
     pub async fn listen(self) -> Gateway {
+        self.started(listening).await
+    }
+
+    /// Another program may take a port that was free: it is started again then.
+    async fn started(self, is_up: impl AsyncFn(&mut Gateway) -> Result<(), String>) -> Gateway {
         let mut last = String::new();
         for _ in 0..TRIES {
             let mut gateway = self.spawn();
-            match listening(&mut gateway).await {
+            match is_up(&mut gateway).await {
                 Ok(()) => return gateway,
                 Err(why) => last = format!("{why}\n{}", gateway.output()),
             }

@@ -264,6 +264,12 @@ async fn what_is_not_served_is_refused_in_words() {
         (anthropic.status(), &anthropic.json()["type"]),
         (405, &json!("error"))
     );
+    for (path, status) in [("/v1/nothing", 404), ("/v1/chat/completions", 405)] {
+        let mut client = Client::connect(Version::H2, gateway.address).await;
+        let answer = client.ask(&get(path)).await;
+        assert_eq!(answer.status(), status, "{path}: {}", answer.text());
+        assert!(answer.json()["error"]["message"].is_string());
+    }
     assert_eq!(fake.count(), 0, "nothing went upstream");
 }
 

@@ -2,36 +2,6 @@
 
 use super::*;
 
-/// Runs a machine that tries candidates again; what was attempted, and after which waits (s).
-fn retried(
-    retry: Retry,
-    plan: &[(usize, &str)],
-    outcomes: &[Outcome],
-) -> (Vec<(usize, u64)>, Ending) {
-    let plan: Vec<_> = plan
-        .iter()
-        .map(|&(model, key)| candidate(model, key))
-        .collect();
-    let now = tollgate_base::clock::now();
-    let mut machine = Machine::new(&plan, now, TOTAL).retrying(retry);
-    let mut attempted = Vec::new();
-    for outcome in outcomes {
-        let Some(at) = machine.next(now) else { break };
-        let wait = machine
-            .take_wait()
-            .map_or(0, |until| (until - now).as_secs());
-        attempted.push((at, wait));
-        let relay = machine.would_relay(outcome, now);
-        let step = machine.failed(outcome.clone(), now);
-        let relayed = step != Step::Next && matches!(machine.ending(), Ending::RelayLast { .. });
-        assert_eq!(
-            relay, relayed,
-            "would_relay foresees the ending after {outcome:?}"
-        );
-    }
-    (attempted, machine.ending())
-}
-
 #[test]
 fn what_passes_is_tried_again_before_another_model_is() {
     let retry = Retry {
@@ -42,16 +12,16 @@ fn what_passes_is_tried_again_before_another_model_is() {
         retry_after: wait.map(Duration::from_secs),
     };
     let two = [(0, "a"), (1, "a")];
-    let (attempted, _) = retried(retry, &two, &[status(500), status(500), status(400)]);
+    let (attempted, ..) = attempts(retry, &two, &[status(500), status(500), status(400)]);
     assert_eq!(attempted, [(0, 0), (0, 0), (1, 0)], "once");
-    let (attempted, _) = retried(
+    let (attempted, ..) = attempts(
         retry,
         &two,
         &[limited(2), limited(2), limited(2), limited(2)],
     );
     assert_eq!(attempted, [(0, 0), (0, 2), (1, 0), (1, 2)], "waited for");
     let keys = [(0, "a"), (0, "b")];
-    let (attempted, ending) = retried(
+    let (attempted, _, ending) = attempts(
         retry,
         &keys,
         &[limited(3), limited(1), limited(1), limited(3)],
@@ -69,10 +39,10 @@ fn what_passes_is_tried_again_before_another_model_is() {
         (Outcome::Silent, "it would be waited for as long again"),
         (Outcome::Broken, "some of an answer was seen"),
     ] {
-        let (attempted, _) = retried(retry, &two[..1], &[outcome.clone(), outcome]);
+        let (attempted, ..) = attempts(retry, &two[..1], &[outcome.clone(), outcome]);
         assert_eq!(attempted.len(), 1, "{why}");
     }
-    let (attempted, _) = retried(Retry::default(), &two[..1], &[status(500), status(500)]);
+    let (attempted, ..) = attempts(Retry::default(), &two[..1], &[status(500), status(500)]);
     assert_eq!(attempted.len(), 1, "off by default");
 }
 
