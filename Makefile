@@ -36,11 +36,9 @@ run: tools ## Build the gateway and start it with conf/demo.yaml
 
 test: tools ## Run every test: Rust, then SDKs, coding agents and a browser against the real binary
 	@$(MAKE) --no-print-directory -j2 test-tools test-build
-	@$(MAKE) --no-print-directory test-rust
-	@$(MAKE) --no-print-directory -j2 test-sdk test-clients
-	@$(MAKE) --no-print-directory test-browser
+	@$(MAKE) --no-print-directory test-rust test-sdk test-clients test-browser
 
-# One waits for the network, the other for the compiler. So with the SDKs and the agents: one agent at a time, which waits.
+# One waits for the network, the other for the compiler.
 test-tools:
 	@.ci/tools test
 

@@ -56,8 +56,9 @@ def test_schemathesis(bank, tmp_path):
             timeout=120,
         )
         assert run.returncode == 0, run.stdout[-20_000:] + run.stderr
-        tried = re.search(r"(\d+) generated", run.stdout)
-        assert tried and int(tried[1]) > 500, run.stdout
+        # How many cases fit into the time is the machine's business: it has begun with each operation.
+        selected, tested, tried = (int(re.search(what, run.stdout)[1]) for what in (r"Selected: (\d+)", r"Tested: (\d+)", r"(\d+) generated"))
+        assert tested == selected > 50 and tried > 3 * selected, run.stdout
         api.call("get", "/access-keys")
         api.close()
         assert gateway.process.poll() is None
