@@ -23,46 +23,59 @@ const MOST: usize = 4_096;
 pub(super) const KEPT: usize = 1_024;
 
 impl AccountState {
-    /// Looks at every limit of a request, so that what is short of any of them is borrowed at once; says of each, in
-    /// their order, where its bucket is. If `enforced`, for a newcomer or for who has waited, one that is short is
-    /// refused: the first, unless another one is final.
-    pub(super) fn check_limits(
+    /// Says of every limit of a request, in their order, where its bucket is, in the window of now.
+    pub(super) fn find_limits(
         &mut self,
         ask: &Ask<'_>,
-        held: NanoUsd,
-        tokens: i64,
         now: Instant,
         wall: SystemTime,
-        enforced: Option<bool>,
     ) -> Result<Vec<Place>, Short> {
-        let mut places = Vec::new();
         if ask.limits.is_empty() {
-            return Ok(places);
+            return Ok(Vec::new());
         }
-        let mut short: Option<Short> = None;
-        // Before its first answer nothing of the bank's is known, and nothing lent.
-        let ms = self.clock.at(now);
-        let seconds = ms.unwrap_or_else(|| tollgate_base::clock::unix_ms(wall)) / 1000;
-        places.reserve_exact(ask.limits.len());
         let of_tag = |limit: &&Limit| limit.meter.subject.starts_with(TAG);
         let mut new = ask.limits.iter().filter(of_tag);
         if self.meters.len() >= MOST && new.any(|limit| !self.meters.contains(&limit.meter)) {
             return Err(Short(Refusal::TooManyLimits));
         }
-        for limit in ask.limits.iter() {
+        let seconds = self.seconds(now, wall);
+        let place = |limit| {
+            let (at, _) = self.find(limit, seconds);
+            self.meters.place(at)
+        };
+        Ok(ask.limits.iter().map(place).collect())
+    }
+
+    /// Looks at every limit of a request, where its bucket is, so that what is short of any of them is borrowed at once.
+    /// One that is short is refused, for a newcomer or for who has waited: the first, unless another one is final.
+    pub(super) fn check_limits(
+        &self,
+        ask: &Ask<'_>,
+        places: &[Place],
+        held: NanoUsd,
+        is_newcomer: bool,
+        (now, wall): (Instant, SystemTime),
+    ) -> Result<(), Short> {
+        let tokens = countable(ask.tokens);
+        let mut short: Option<Short> = None;
+        for (limit, place) in ask.limits.iter().zip(places) {
             let need = units(limit, held, tokens);
-            let (at, meter) = self.find(limit, seconds);
-            let short_of = |is_newcomer| meter.bucket.available(is_newcomer) < need;
-            if enforced.is_some_and(short_of) {
-                let this = meter.short(limit, need, seconds);
+            let meter = self.meters.at(limit, place);
+            if let Some(meter) = meter.filter(|meter| meter.bucket.available(is_newcomer) < need) {
+                let this = meter.short(limit, need, self.seconds(now, wall));
                 short = match short {
                     Some(first) if first.is_final() || !this.is_final() => Some(first),
                     _ => Some(this),
                 };
             }
-            places.push(self.meters.place(at));
         }
-        short.map_or(Ok(places), Err)
+        short.map_or(Ok(()), Err)
+    }
+
+    /// Now, by the bank's clock (Unix time, s). Before its first answer nothing of the bank's is known, and nothing lent.
+    fn seconds(&self, now: Instant, wall: SystemTime) -> u64 {
+        let ms = self.clock.at(now);
+        ms.unwrap_or_else(|| tollgate_base::clock::unix_ms(wall)) / 1000
     }
 
     /// Where the bucket of a limit is, and it, in the window that a time (Unix time, s, by the bank's clock) is in.
@@ -258,7 +271,7 @@ mod tests {
                 named: false,
             };
             let (now, wall) = (tollgate_base::clock::now(), tollgate_base::clock::wall());
-            state.check_limits(&ask, NanoUsd(1), 1, now, wall, None)
+            state.find_limits(&ask, now, wall)
         };
         assert!(check(MOST - 1).is_ok(), "one that is in use");
         let refused = check(MOST).unwrap_err().refusal();

@@ -212,8 +212,10 @@ impl AccountCache {
         // first is first.
         let is_enough = i128::from(state.left().0) >= state.money.needed;
         let is_newcomer = round == 0 && !state.away && is_enough;
-        let enforced = may_overdraw.is_none().then_some(is_newcomer);
-        let places = state.check_limits(ask, ask.estimate, tokens, now, wall, enforced)?;
+        let places = state.find_limits(ask, now, wall)?;
+        if may_overdraw.is_none() {
+            state.check_limits(ask, &places, ask.estimate, is_newcomer, (now, wall))?;
+        }
         let beyond = may_overdraw.unwrap_or_default();
         let (mut held, mut exposed) = (ask.estimate, NanoUsd::ZERO);
         // Also where nothing is refused for want of credits: what is held and reported later has to be countable.
@@ -234,10 +236,10 @@ impl AccountCache {
                 overdraft.take(exposed.0, 0);
             } else {
                 // It does not fit in: it is held at its worst case, if that is there.
-                let covered = available >= ask.worst;
-                let enforced = Some(is_newcomer);
-                let limits = state.check_limits(ask, ask.worst, tokens, now, wall, enforced);
-                if !covered || limits.is_err() {
+                let is_there = available >= ask.worst;
+                let at = (now, wall);
+                let fits = state.check_limits(ask, &places, ask.worst, is_newcomer, at);
+                if !is_there || fits.is_err() {
                     return Err(state.exposed(ask, policy.overdraft));
                 }
                 (held, exposed) = (ask.worst, NanoUsd::ZERO);
