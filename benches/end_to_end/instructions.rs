@@ -1,5 +1,7 @@
 //! Instructions outside the kernel: what a request costs, on a busy machine as on a quiet one. Each proxy runs under Valgrind's
-//! `callgrind`, which counts what its threads do while it is asked, and until it has told its bank of it.
+//! `callgrind`, which counts what its threads do while it is asked, and until it has told its bank of it. A request's are those of
+//! the thread that answers. What the others do, the bank's messages above all, goes by the second and not by the request, of
+//! which there are thirty times as many without Valgrind: it is said beside.
 //!
 //! By name only, since it wants `valgrind`. An instruction is no time: one that waits for memory takes as long as a hundred. A
 //! copy by `rep movsb` counts as one for each byte, and digests without the processor's own instructions for them.
@@ -57,7 +59,14 @@ fn row(what: &str, most: f64) -> Row {
 async fn counted(lab: &Lab, kind: Kind, options: &Options) -> Outcome<f64> {
     let counts = lab.state()?.join("counts");
     let to = format!("--callgrind-out-file={}", counts.display());
-    let by = ["valgrind", "--tool=callgrind", "--instr-atstart=no", &to];
+    let apart = "--separate-threads=yes";
+    let by = [
+        "valgrind",
+        "--tool=callgrind",
+        "--instr-atstart=no",
+        apart,
+        &to,
+    ];
     let proxy = lab.start_by(&by, kind).await?;
     let request: Rc<[u8]> = lab.request(300, None).into();
     let mut conns = Conn::open_warm(proxy.address, CONNECTIONS, &request).await?;
@@ -68,8 +77,15 @@ async fn counted(lab: &Lab, kind: Kind, options: &Options) -> Outcome<f64> {
     let tally = load::closed_loop(&mut conns, &request, options.window()).await?;
     tokio::time::sleep(BATCH).await;
     control(&proxy, "--dump")?;
-    let each = as_f64(written(&counts)?) / as_f64(tally.answers);
-    eprintln!("{NAME}: {kind:?}: {each:.0}, of {} requests", tally.answers);
+    let mut threads = written(&counts)?;
+    threads.sort_unstable();
+    let of_proxy = threads.pop().ok_or("no dump of a thread")?;
+    let each = as_f64(of_proxy) / as_f64(tally.answers);
+    let besides = as_f64(threads.iter().sum()) / (options.window() + BATCH).as_secs_f64();
+    eprintln!(
+        "{NAME}: {kind:?}: {each:.0}, of {} requests; by other threads {besides:.0} a second",
+        tally.answers
+    );
     Ok(each)
 }
 
@@ -83,9 +99,20 @@ fn control(proxy: &Proxy, what: &str) -> Outcome<()> {
     Ok(())
 }
 
-/// The sum of the first dump; it is written when whoever asked for it hears so.
-fn written(counts: &Path) -> Outcome<u64> {
-    let dump = std::fs::read_to_string(counts.with_extension("1"))?;
-    let sum = dump.lines().find_map(|line| line.strip_prefix("totals: "));
-    Ok(sum.ok_or("a dump without its sum")?.trim().parse()?)
+/// The sums of the first dump, by thread; they are written when whoever asked for them hears so.
+fn written(counts: &Path) -> Outcome<Vec<u64>> {
+    let (Some(folder), Some(name)) = (counts.parent(), counts.file_name()) else {
+        return Err("counts have no folder".into());
+    };
+    let first = format!("{}.1-", name.display());
+    let mut sums = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(&first) {
+            let dump = std::fs::read_to_string(entry.path())?;
+            let sum = dump.lines().find_map(|line| line.strip_prefix("totals: "));
+            sums.push(sum.ok_or("a dump without its sum")?.trim().parse()?);
+        }
+    }
+    Ok(sums)
 }
