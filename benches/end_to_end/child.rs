@@ -105,6 +105,11 @@ fn pinned(program: &Path, cpu: Option<u32>) -> Command {
     }
 }
 
+/// Whether a program can be started, asked for its version by this argument. `taskset` would start either way.
+pub fn is_installed(program: &str, version: &str) -> bool {
+    Command::new(program).arg(version).output().is_ok()
+}
+
 /// Starts `program`; what it says goes to `log`.
 pub fn start(
     program: &Path,

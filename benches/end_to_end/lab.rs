@@ -7,6 +7,7 @@
 
 use std::cell::Cell;
 use std::ffi::OsString;
+use std::fmt;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -195,6 +196,29 @@ impl Lab {
         self.ready(gateway, Kind::Gateway(credits)).await
     }
 
+    /// Starts another proxy than ours, which `configure` gives its arguments: it is given a directory, where to listen and
+    /// where the provider is. `None` if it is not installed.
+    pub async fn start_program(
+        &self,
+        program: &str,
+        configure: impl FnOnce(&Path, [SocketAddr; 2]) -> Outcome<Vec<String>>,
+    ) -> Outcome<Option<Proxy>> {
+        if !child::is_installed(program, "-v") {
+            return Ok(None);
+        }
+        let address = child::free_port()?;
+        let args = configure(&self.state()?, [address, self.provider])?;
+        let args: Vec<OsString> = args.into_iter().map(OsString::from).collect();
+        let child = self.start_proxy(&[], Path::new(program), &args)?;
+        let proxy = Proxy {
+            child,
+            address,
+            admin: None,
+            ready_after: Duration::ZERO,
+        };
+        self.ready(proxy, program).await.map(Some)
+    }
+
     /// A new directory for a gateway's state, in which SQLite's file is [`DATABASE`].
     pub fn state(&self) -> Outcome<PathBuf> {
         Ok(tempfile::tempdir_in(self.dir.path())?.keep())
@@ -221,7 +245,7 @@ impl Lab {
             .await
     }
 
-    async fn ready(&self, mut proxy: Proxy, kind: Kind) -> Outcome<Proxy> {
+    async fn ready(&self, mut proxy: Proxy, kind: impl fmt::Debug) -> Outcome<Proxy> {
         let request = self.request(300, None);
         let mut fault = "it takes too long".to_owned();
         let started = clock::now();

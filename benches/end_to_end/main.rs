@@ -14,10 +14,9 @@
 //! WebSockets cost (`--only websocket`): turns beside requests over HTTP, idle sockets beside bare Pingora's idle connections.
 //!
 //! How cost grows with access keys, candidates, open streams, accounts, gateways, traces and TLS to the provider (`--only scale`,
-//! or `keys` and so on),
-//! what the program takes when it is not asked (`--only footprint`), how many instructions a request takes (`--only instructions`,
-//! under Valgrind), and how long the console's pages take after a month with millions of requests (`--only console`), is measured
-//! when it is named.
+//! or `keys` and so on), how other proxies do (`--only peers`), what the program takes when it is not asked
+//! (`--only footprint`), how many instructions a request takes (`--only instructions`, under Valgrind), and how long the
+//! console's pages take after a month with millions of requests (`--only console`), is measured when it is named.
 //!
 //! # How to read it
 //!
@@ -33,8 +32,8 @@
 //!
 //! # The files
 //!
-//! `measures.rs`, `crossing.rs`, `websocket.rs`, `ledger.rs`, `scale/`, `footprint.rs`, `instructions.rs` and `console/` say what
-//! is measured, `lab.rs` and `redis_server.rs` what is started,
+//! `measures.rs`, `crossing.rs`, `websocket.rs`, `ledger.rs`, `scale/`, `peers.rs`, `footprint.rs`, `instructions.rs` and `console/`
+//! say what is measured, `lab.rs` and `redis_server.rs` what is started,
 //! `load.rs` is the load generator with the requests of `prompts.rs`, `provider.rs` with its `answers.rs`,
 //! `secure.rs` and `passthrough.rs` are the other processes, `wire.rs` is their HTTP, `child.rs` their lives, `procfs.rs` reads what they
 //! used, `report.rs` prints it.
@@ -50,6 +49,7 @@ mod ledger;
 mod load;
 mod measures;
 mod passthrough;
+mod peers;
 mod procfs;
 mod prompts;
 mod provider;
@@ -90,7 +90,12 @@ fn names() -> Vec<&'static str> {
     let mut names = measures::NAMES.to_vec();
     names.extend([crossing::NAME, websocket::NAME, ledger::NAME, scale::NAME]);
     names.extend(scale::NAMES);
-    names.extend([footprint::NAME, instructions::NAME, console::NAME]);
+    names.extend([
+        peers::NAME,
+        footprint::NAME,
+        instructions::NAME,
+        console::NAME,
+    ]);
     names
 }
 
@@ -306,6 +311,11 @@ async fn run(options: &Options, pins: Option<Pins>) -> Outcome<()> {
             let about = "300 B prompts; the gateway, with `credits: off` for open streams, traces and upstream, else enforced";
             tables.show(name, scale::SIDES, [about; 2], rows);
         }
+    }
+    if options.names(peers::NAME) {
+        let rows = peers::measure(&lab, options).await;
+        let about = "nginx and HAProxy pass through what they are asked, as bare Pingora does; the gateway with `credits: off` and with everything on";
+        tables.show(peers::NAME, peers::SIDES, [about; 2], rows);
     }
     if options.names(footprint::NAME) {
         let rows = footprint::measure(&lab, options).await;
