@@ -21,7 +21,7 @@ const QUIET: &str = "pingora";
 /// written.
 const TELL_ALL: [&str; 3] = [QUIET, "tungstenite", "tokio_tungstenite"];
 
-/// Whose level decides whether Pingora's messages about one client are logged.
+/// Whose level decides whether Pingora's messages about one connection are logged.
 const QUIET_AS: &str = "tollgate::proxy";
 
 /// The library that watches the configuration's directory: where the log is in the same one, each of its lines would
@@ -45,7 +45,7 @@ pub fn init() -> Result<(), log::SetLoggerError> {
             if tells_all(record) {
                 return Ok(());
             }
-            let level = match is_about_a_client(record) {
+            let level = match is_about_a_connection(record) {
                 true => Level::Info,
                 false => record.level(),
             };
@@ -71,13 +71,14 @@ fn tells_all(record: &Record<'_>) -> bool {
         && libraries.any(|library| record.target().starts_with(library))
 }
 
-/// Whether Pingora complains of one client's connection (a TLS handshake that fails, one that breaks): nothing of the
-/// gateway's is wrong, and anybody could fill the log with alarms.
-fn is_about_a_client(record: &Record<'_>) -> bool {
+/// Whether Pingora complains of one connection, a client's (a TLS handshake that fails, one that breaks) or a provider's
+/// (one to use again whose watcher still holds it, so that another is made): nothing of the gateway's is wrong, and
+/// anybody could fill the log with alarms.
+fn is_about_a_connection(record: &Record<'_>) -> bool {
     let said = || record.args().to_string();
     match record.target() {
         "pingora_core::services::listening" => said().starts_with("Downstream "),
-        "pingora_core::apps" => true,
+        "pingora_core::apps" | "pingora_core::connectors" => true,
         target => target.starts_with("pingora_proxy"),
     }
 }
@@ -123,7 +124,7 @@ impl std::fmt::Display for OneLine<'_> {
 mod tests {
     use log::{Level, Log, Metadata, Record};
 
-    use super::{OneLine, is_about_a_client, levels, tells_all};
+    use super::{OneLine, is_about_a_connection, levels, tells_all};
 
     #[test]
     fn what_libraries_say_of_bodies_is_never_written() {
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn one_clients_trouble_is_no_alarm() {
+    fn one_connections_trouble_is_no_alarm() {
         let listening = "pingora_core::services::listening";
         for (target, said, expected) in [
             (
@@ -150,6 +151,11 @@ mod tests {
             ),
             (listening, "Accept() failed: too many open files", false),
             ("pingora_core::apps", "H2 handshake error", true),
+            (
+                "pingora_core::connectors",
+                "failed to acquire reusable stream",
+                true,
+            ),
             ("pingora_proxy", "Fail to proxy: reading", true),
             ("pingora_core::server", "Failed to shutdown", false),
             ("tollgate::boot", "Downstream handshake error", false),
@@ -161,7 +167,7 @@ mod tests {
                 .args(said)
                 .build();
             assert_eq!(
-                is_about_a_client(&record),
+                is_about_a_connection(&record),
                 expected,
                 "{target}: {:?}",
                 record.args()
