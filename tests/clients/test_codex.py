@@ -9,11 +9,11 @@ whose input is JavaScript.
 
 import json
 import os
-import time
 
 import pytest
 
 import cli
+from control import eventually
 from scripted import Say
 
 TASK = "Write the greeting into the file greeting.txt, please."
@@ -123,12 +123,9 @@ def test_the_built_in_provider_with_another_address(run, gateway, provider, char
     assert (run.work / "greeting.txt").read_text() == GREETING
     valid_for(to, provider)
     charges(to, 2)
-    deadline = time.monotonic() + 5
-    while len(sockets()) == before and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert len(sockets()) > before, "its turns are a WebSocket's"
-    turns = [line for line in gateway.log() if line["request_id"].startswith(sockets()[-1]["request_id"] + "-")]
-    assert len(turns) == 2, turns
+    eventually("a WebSocket's line", lambda: len(sockets()) > before)
+    turns = lambda: [line for line in gateway.log() if line["request_id"].startswith(sockets()[-1]["request_id"] + "-")]
+    eventually("its two turns", lambda: len(turns()) == 2)
 
 
 def test_is_launched(codex, gateway, provider, tmp_path):
