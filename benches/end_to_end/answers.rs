@@ -13,6 +13,8 @@ const NUMBERED: usize = 1000;
 pub struct Answers {
     /// A whole answer, head and body.
     pub whole: Vec<u8>,
+    /// The same without its usage.
+    pub uncounted: Vec<u8>,
     /// A stream's head and its events up to the first content.
     pub opening: Vec<u8>,
     /// The content events, each a chunk.
@@ -38,19 +40,25 @@ impl Answers {
     }
 
     fn new(json: &str, before: &str, events: Vec<String>, after: &str) -> Answers {
-        let whole = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{json}",
-            json.len()
-        );
         let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n";
         let first = events.first().map_or("", String::as_str);
         Answers {
-            whole: whole.into_bytes(),
+            whole: plain(json),
+            uncounted: plain(&json.replace(r#""usage":"#, r#""unused":"#)),
             opening: format!("{head}{before}{first}").into_bytes(),
             ending: format!("{after}0\r\n\r\n").into_bytes(),
             events: events.into_iter().map(String::into_bytes).collect(),
         }
     }
+}
+
+/// An answer that is no stream.
+fn plain(json: &str) -> Vec<u8> {
+    let length = json.len();
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{json}"
+    )
+    .into_bytes()
 }
 
 /// One server-sent event in a chunk of its own.

@@ -21,7 +21,7 @@ use tollgate_wire::Surface;
 
 use crate::child::{self, Child, Pins};
 use crate::load::{Asks as _, Conn};
-use crate::prompts::{self, Events};
+use crate::prompts::{self, Asked, Events};
 use crate::redis_server::Redis;
 use crate::{Options, Outcome};
 
@@ -124,17 +124,18 @@ impl Lab {
 
     /// A request that either proxy answers; its body has `length` bytes.
     pub fn request(&self, length: usize, events: Option<Events>) -> Vec<u8> {
-        prompts::request(TOKEN, &self.model, length, 0, events)
+        let asked = events.map_or(Asked::Whole, Asked::Stream);
+        prompts::request(TOKEN, &self.model, length, 0, asked)
     }
 
     /// A short one without a stream, with another access key.
     pub fn request_of(&self, token: &str) -> Vec<u8> {
-        prompts::request(token, &self.model, 300, 0, None)
+        prompts::request(token, &self.model, 300, 0, Asked::Whole)
     }
 
-    /// The same without a stream, offering so many tools.
-    pub fn request_with_tools(&self, length: usize, tools: usize) -> Vec<u8> {
-        prompts::request(TOKEN, &self.model, length, tools, None)
+    /// The same for any answer, offering so many tools.
+    pub fn request_with_tools(&self, length: usize, tools: usize, asked: Asked) -> Vec<u8> {
+        prompts::request(TOKEN, &self.model, length, tools, asked)
     }
 
     /// A short request for a stream on a surface.

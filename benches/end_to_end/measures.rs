@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::lab::{Credits, Kind, Lab, Proxy};
 use crate::load::{self, Asks as _, Conn, OpenStreams, Tally};
 use crate::procfs::{self, Cpu};
-use crate::prompts::Events;
+use crate::prompts::{Asked, Events};
 use crate::report::{Compare, Metric, Row};
 use crate::{Options, Outcome};
 
@@ -39,6 +39,9 @@ pub const OPEN: Events = Events {
     pace_us: 250_000,
 };
 
+/// Bytes of a prompt of some 75,000 tokens, as the largest deployments see them.
+const LONG: usize = 288 * 1024;
+
 /// Plain answers to prompts of one length.
 struct Prompts {
     label: &'static str,
@@ -46,6 +49,7 @@ struct Prompts {
     length: usize,
     /// Tools that it offers.
     tools: usize,
+    asked: Asked,
     connections: usize,
     /// Requests a second, answered or not; `None`: as many as are answered.
     pace: Option<u32>,
@@ -60,6 +64,7 @@ impl Prompts {
         label: "300 B prompt",
         length: 300,
         tools: 0,
+        asked: Asked::Whole,
         connections: 16,
         pace: None,
         gateway: Kind::Gateway(Credits::Off),
@@ -109,13 +114,28 @@ impl Prompts {
                 target: 1.5,
                 ..Prompts::SHORT
             },
+            "long" => Prompts {
+                label: "75,000 tokens, everything on",
+                length: LONG,
+                connections: 4,
+                gateway: Kind::Limited,
+                ..Prompts::SHORT
+            },
+            "long-counted" => Prompts {
+                label: "75,000 tokens, everything on, counted here",
+                length: LONG,
+                asked: Asked::Uncounted,
+                connections: 4,
+                gateway: Kind::Limited,
+                ..Prompts::SHORT
+            },
             _ => return None,
         })
     }
 }
 
 /// The measures by name, in the order in which they run.
-pub const NAMES: [&str; 12] = [
+pub const NAMES: [&str; 14] = [
     "prompt-300",
     "prompt-300-wide",
     "prompt-300-paced",
@@ -124,6 +144,8 @@ pub const NAMES: [&str; 12] = [
     "agent",
     "prompt-128k",
     "prompt-1m",
+    "long",
+    "long-counted",
     "stream-burst",
     "stream-paced",
     "first-event",
@@ -184,7 +206,7 @@ impl<'a> Bench<'a> {
         let Prompts { label, pace, .. } = *prompts;
         let request: Rc<[u8]> = self
             .lab
-            .request_with_tools(prompts.length, prompts.tools)
+            .request_with_tools(prompts.length, prompts.tools, prompts.asked)
             .into();
         let other = match prompts.gateway {
             Kind::Gateway(Credits::Off) => None,
@@ -197,6 +219,7 @@ impl<'a> Bench<'a> {
                 Some(prompts.target),
             ),
             Metric::ratio(format!("{label}: of it outside the kernel"), "µs", None),
+            Metric::ratio(format!("{label}: requests for a second of CPU"), "", None),
         ];
         // At a given pace it says nothing.
         if pace.is_none() {
@@ -215,6 +238,7 @@ impl<'a> Bench<'a> {
             Ok(vec![
                 per(used.total, tally.answers),
                 per(used.user, tally.answers),
+                rate(tally.answers, used.total),
                 rate(tally.answers, tally.elapsed),
             ])
         })

@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::http::Request as Handshake;
 use tollgate_wire::Surface;
 
 use crate::Outcome;
-use crate::provider::{EVENTS, PACE};
+use crate::provider::{EVENTS, PACE, UNCOUNTED};
 
 /// A streamed answer to ask for.
 #[derive(Clone, Copy)]
@@ -20,25 +20,31 @@ pub struct Events {
     pub pace_us: u64,
 }
 
+/// What answer is asked for.
+#[derive(Clone, Copy)]
+pub enum Asked {
+    /// One at once.
+    Whole,
+    /// The same without usage.
+    Uncounted,
+    /// A stream.
+    Stream(Events),
+}
+
 /// The longest single message.
 const MESSAGE: usize = 32 * 1024;
 
 /// A whole request, head and body, whose body is `length` bytes (at least 300, and 400 for each tool).
-pub fn request(
-    token: &str,
-    model: &str,
-    length: usize,
-    tools: usize,
-    events: Option<Events>,
-) -> Vec<u8> {
+pub fn request(token: &str, model: &str, length: usize, tools: usize, asked: Asked) -> Vec<u8> {
     let length = length.max(300 + 400 * tools);
-    let body = body(model, length, tools, events.is_some());
-    let asked = events.map_or_else(String::new, |events| {
-        format!(
-            "{EVENTS}: {}\r\n{PACE}: {}\r\n",
-            events.count, events.pace_us
-        )
-    });
+    let body = body(model, length, tools, matches!(asked, Asked::Stream(_)));
+    let asked = match asked {
+        Asked::Whole => String::new(),
+        Asked::Uncounted => format!("{UNCOUNTED}: 1\r\n"),
+        Asked::Stream(Events { count, pace_us }) => {
+            format!("{EVENTS}: {count}\r\n{PACE}: {pace_us}\r\n")
+        }
+    };
     let head = format!(
         "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json\r\nContent-Type: application/json\r\nUser-Agent: OpenAI/Python 2.0.0\r\nAuthorization: Bearer {token}\r\n{asked}Content-Length: {}\r\n\r\n",
         body.len()
@@ -51,7 +57,7 @@ pub fn request(
 /// A request for a stream on a surface; its body has some 300 bytes.
 pub fn request_on(surface: Surface, token: &str, model: &str, events: Events) -> Vec<u8> {
     if !matches!(surface, Surface::Messages | Surface::Responses) {
-        return request(token, model, 300, 0, Some(events));
+        return request(token, model, 300, 0, Asked::Stream(events));
     }
     let text = short_text();
     let (path, agent, key, body) = match surface {

@@ -4,6 +4,7 @@
 //! two request headers ask (headers, because finding them in a long body would cost more than the answer):
 //!
 //! - without [`EVENTS`]: an answer of about 600 bytes with its usage (Responses: twice that), in one write;
+//! - `x-bench-uncounted: 1`: the same without its usage;
 //! - `x-bench-events: N`: a stream of N content events, chunked, one write each as real providers do, and then
 //!   the events that end it;
 //! - `x-bench-pace-us: X` also: one event every X microseconds instead of as fast as they go.
@@ -27,6 +28,8 @@ use crate::{Outcome, child};
 
 /// Request header: how many content events to stream.
 pub const EVENTS: &str = "x-bench-events";
+/// Request header: 1 is an answer without usage.
+pub const UNCOUNTED: &str = "x-bench-uncounted";
 /// Request header: microseconds between two events; 0 or absent is no pause.
 pub const PACE: &str = "x-bench-pace-us";
 
@@ -107,6 +110,7 @@ async fn serve(mut stream: TcpStream, surfaces: &Surfaces) -> Outcome<()> {
         };
         let events = wire::number(&buffer[..head], EVENTS);
         let pace = wire::number(&buffer[..head], PACE);
+        let uncounted = wire::number(&buffer[..head], UNCOUNTED) > 0;
         let answers = surfaces.asked(&buffer[..head]);
         let mut body = Body::of(&buffer[..head]);
         let long = !matches!(body, Body::Length(length) if length <= SMALL as u64);
@@ -120,7 +124,9 @@ async fn serve(mut stream: TcpStream, surfaces: &Surfaces) -> Outcome<()> {
                 read => body.feed(&buffer[..read], |_| ()),
             };
         }
-        if events == 0 {
+        if events == 0 && uncounted {
+            stream.write_all(&answers.uncounted).await?;
+        } else if events == 0 {
             stream.write_all(&answers.whole).await?;
         } else {
             send_events(&mut stream, answers, events, Duration::from_micros(pace)).await?;
