@@ -197,32 +197,37 @@ impl Lab {
         self.ready(gateway, Kind::Gateway(credits)).await
     }
 
-    /// Starts another proxy than ours, which `configure` gives its arguments: it is given a directory, where to listen and
-    /// where the provider is. `None` if it is not installed.
+    /// Starts another proxy than ours, which `configure` gives its arguments: it is given a directory and where to listen.
+    /// Requests to it have more `headers`.
     pub async fn start_program(
         &self,
+        by: &[&str],
         program: &str,
-        configure: impl FnOnce(&Path, [SocketAddr; 2]) -> Outcome<Vec<String>>,
-    ) -> Outcome<Option<Proxy>> {
-        if !child::is_installed(program, "-v") {
-            return Ok(None);
-        }
+        headers: &str,
+        configure: impl FnOnce(&Path, SocketAddr) -> Outcome<Vec<String>>,
+    ) -> Outcome<Proxy> {
         let address = child::free_port()?;
-        let args = configure(&self.state()?, [address, self.provider])?;
+        let args = configure(&self.state()?, address)?;
         let args: Vec<OsString> = args.into_iter().map(OsString::from).collect();
-        let child = self.start_proxy(&[], Path::new(program), &args)?;
+        let child = self.start_proxy(by, Path::new(program), &args)?;
         let proxy = Proxy {
             child,
             address,
             admin: None,
             ready_after: Duration::ZERO,
         };
-        self.ready(proxy, program).await.map(Some)
+        let request = prompts::with_headers(&self.request(300, None), headers);
+        self.answers(proxy, program, &request).await
     }
 
     /// A new directory for a gateway's state, in which SQLite's file is [`DATABASE`].
     pub fn state(&self) -> Outcome<PathBuf> {
         Ok(tempfile::tempdir_in(self.dir.path())?.keep())
+    }
+
+    /// The model that requests name.
+    pub fn model(&self) -> &str {
+        &self.model
     }
 
     /// What all gateways run.
@@ -246,8 +251,16 @@ impl Lab {
             .await
     }
 
-    async fn ready(&self, mut proxy: Proxy, kind: impl fmt::Debug) -> Outcome<Proxy> {
-        let request = self.request(300, None);
+    async fn ready(&self, proxy: Proxy, kind: impl fmt::Debug) -> Outcome<Proxy> {
+        self.answers(proxy, kind, &self.request(300, None)).await
+    }
+
+    async fn answers(
+        &self,
+        mut proxy: Proxy,
+        kind: impl fmt::Debug,
+        request: &[u8],
+    ) -> Outcome<Proxy> {
         let mut fault = "it takes too long".to_owned();
         let started = clock::now();
         while clock::now() - started < READY {
@@ -256,7 +269,7 @@ impl Lab {
                 break;
             }
             // `/readyz` may come before the listener does and tells nothing of the configuration; an answer tells both.
-            let answer = async { Conn::open(proxy.address).await?.ask(&request).await };
+            let answer = async { Conn::open(proxy.address).await?.ask(request).await };
             match answer.await {
                 Ok(_) => {
                     proxy.ready_after = clock::now() - started;

@@ -314,7 +314,7 @@ async fn run(options: &Options, pins: Option<Pins>) -> Outcome<()> {
     }
     if options.names(peers::NAME) {
         let rows = peers::measure(&lab, options).await;
-        let about = "nginx and HAProxy pass through what they are asked, as bare Pingora does; the gateway with `credits: off` and with everything on";
+        let about = "nginx and HAProxy pass through what they are asked, as bare Pingora does; LiteLLM and Portkey check no keys; the gateway with `credits: off` and with everything on";
         tables.show(peers::NAME, peers::SIDES, [about; 2], rows);
     }
     if options.names(footprint::NAME) {

@@ -1,6 +1,7 @@
-//! Other proxies beside bare Pingora, in one run with the gateway: nginx and HAProxy, as far as they are installed. They pass
-//! requests through and know nothing of them. And the same requests by another load generator (`wrk`), which shows whether the
-//! ratios are of this one's making.
+//! Other proxies beside bare Pingora, in one run with the gateway, as far as they are on the path: nginx and HAProxy, which pass
+//! requests through and know nothing of them, and two gateways, LiteLLM (`litellm`, with its extra `proxy`) and Portkey (`gateway`,
+//! as npm calls it), which check no keys, count no money and log nothing here. And the same requests by another load generator
+//! (`wrk`), which shows whether the ratios are of this one's making.
 //!
 //! By name only. Every repetition asks all of them, each time beginning with another.
 
@@ -16,6 +17,8 @@ use crate::lab::{Credits, Kind, Lab, Proxy};
 use crate::load::{self, Conn};
 use crate::measures::{BURST, check_events, per};
 use crate::procfs::Cpu;
+use crate::prompts;
+use crate::provider::{EVENTS, PACE};
 use crate::report::{Metric, Row};
 use crate::{Options, Outcome};
 
@@ -46,63 +49,146 @@ const ASKS: [(&str, Ask); 5] = [
     ("unpaced streams: CPU per event", Ask::Events),
 ];
 
+/// Another proxy.
+struct Peer {
+    name: &'static str,
+    program: &'static str,
+    /// What starts it, if it is not started by itself.
+    by: &'static [&'static str],
+    /// What it is started with: its directory, where it listens, where the provider does, and the model's name.
+    configure: fn(&Path, SocketAddr, SocketAddr, &str) -> Outcome<Vec<String>>,
+    /// What its requests have besides, given where the provider listens.
+    headers: fn(SocketAddr) -> String,
+}
+
+const PEERS: [Peer; 4] = [
+    Peer {
+        name: "nginx",
+        program: "nginx",
+        by: &[],
+        configure: nginx,
+        headers: |_| String::new(),
+    },
+    Peer {
+        name: "HAProxy",
+        program: "haproxy",
+        by: &[],
+        configure: haproxy,
+        headers: |_| String::new(),
+    },
+    Peer {
+        name: "LiteLLM",
+        program: "litellm",
+        // It would ask for prices elsewhere, and take so many equal events for a model that has lost its way.
+        by: &[
+            "env",
+            "LITELLM_LOCAL_MODEL_COST_MAP=True",
+            "REPEATED_STREAMING_CHUNK_LIMIT=1000000",
+        ],
+        configure: litellm,
+        headers: |_| String::new(),
+    },
+    Peer {
+        name: "Portkey",
+        program: "gateway",
+        by: &[],
+        configure: portkey,
+        headers: |provider| {
+            format!(
+                "x-portkey-provider: openai\r\nx-portkey-custom-host: http://{provider}/v1\r\nx-portkey-forward-headers: {EVENTS},{PACE}\r\n"
+            )
+        },
+    },
+];
+
+/// One that runs.
+struct Other {
+    name: &'static str,
+    proxy: Proxy,
+    headers: String,
+}
+
 /// Rows of every other proxy beside bare Pingora.
 pub async fn measure(lab: &Lab, options: &Options) -> Outcome<Vec<Row>> {
-    let bare = lab.start(Kind::Bare).await?;
-    let mut others: Vec<(&str, Proxy)> = Vec::new();
-    for (name, configure) in [
-        ("nginx", nginx as fn(&Path, [SocketAddr; 2]) -> Outcome<_>),
-        ("haproxy", haproxy),
-    ] {
-        match lab.start_program(name, configure).await? {
-            Some(proxy) => others.push((name, proxy)),
-            None => eprintln!("{NAME}: {name} is not installed: its rows are left out"),
+    let ours = |name, proxy| Other {
+        name,
+        proxy,
+        headers: String::new(),
+    };
+    let bare = ours("bare Pingora", lab.start(Kind::Bare).await?);
+    let mut others = Vec::new();
+    for Peer {
+        name,
+        program,
+        by,
+        configure,
+        headers,
+    } in PEERS
+    {
+        if !crate::child::is_installed(program) {
+            eprintln!("{NAME}: {name} ({program}) is not installed: its rows are left out");
+            continue;
         }
+        let (provider, headers) = (lab.provider(), headers(lab.provider()));
+        let configure = |dir: &Path, listen| configure(dir, listen, provider, lab.model());
+        let proxy = lab.start_program(by, program, &headers, configure).await?;
+        others.push(Other {
+            name,
+            proxy,
+            headers,
+        });
     }
     let off = lab.start_beside(Kind::Gateway(Credits::Off)).await?;
-    others.push(("the gateway, credits off", off));
+    others.push(ours("the gateway, credits off", off));
     let on = lab.start_beside(Kind::Limited).await?;
-    others.push(("the gateway, everything on", on));
+    others.push(ours("the gateway, everything on", on));
 
     let mut rows = Vec::new();
     for (label, ask) in ASKS {
-        if matches!(ask, Ask::Wrk) && !crate::child::is_installed("wrk", "-v") {
+        if matches!(ask, Ask::Wrk) && !crate::child::is_installed("wrk") {
             eprintln!("{NAME}: wrk is not installed: its rows are left out");
             continue;
         }
-        let named = |(name, _): &(&str, Proxy)| format!("{label}, {name}");
+        let named = |other: &Other| format!("{label}, {}", other.name);
         let row = |label| Row::new(Metric::ratio(label, "µs", None));
         let mut these: Vec<Row> = others.iter().map(named).map(row).collect();
         for repetition in 0..options.repetitions() as usize {
-            let all: Vec<&Proxy> = [&bare]
-                .into_iter()
-                .chain(others.iter().map(|(_, proxy)| proxy))
-                .collect();
+            let all: Vec<&Other> = [&bare].into_iter().chain(&others).collect();
             let mut figures = vec![f64::NAN; all.len()];
             for turn in 0..all.len() {
                 let which = (turn + repetition) % all.len();
-                figures[which] = sample(lab, ask, all[which], options.window() / 2).await?;
+                figures[which] = match sample(lab, ask, all[which], options.window() / 2).await {
+                    Ok(figure) => figure,
+                    Err(error) => {
+                        eprintln!("{NAME}: {label}: {}: {error}", all[which].name);
+                        f64::NAN
+                    }
+                };
             }
             let mut line = format!("{NAME}: {label}: {:.2} µs", figures[0]);
-            for ((row, (name, _)), figure) in these.iter_mut().zip(&others).zip(&figures[1..]) {
-                row.pairs.push((figures[0], *figure));
-                write!(line, ", × {:.2} {name}", figure / figures[0])?;
+            for ((row, other), figure) in these.iter_mut().zip(&others).zip(&figures[1..]) {
+                if (figures[0] + figure).is_finite() {
+                    row.pairs.push((figures[0], *figure));
+                    write!(line, ", × {:.2} {}", figure / figures[0], other.name)?;
+                }
             }
             eprintln!("{line}");
         }
-        rows.extend(these);
+        // One that cannot do it has none.
+        rows.extend(these.into_iter().filter(|row| !row.pairs.is_empty()));
     }
     Ok(rows)
 }
 
 /// CPU time of one proxy, µs each.
-async fn sample(lab: &Lab, ask: Ask, proxy: &Proxy, window: Duration) -> Outcome<f64> {
+async fn sample(lab: &Lab, ask: Ask, other: &Other, window: Duration) -> Outcome<f64> {
+    let proxy = &other.proxy;
     let (request, connections) = match ask {
         Ask::Prompts(length, connections) => (lab.request(length, None), connections),
         Ask::Wrk => (lab.request(300, None), CONNECTIONS),
         Ask::Events => (lab.request(300, Some(BURST)), 8),
     };
-    let request: Rc<[u8]> = request.into();
+    let request: Rc<[u8]> = prompts::with_headers(&request, &other.headers).into();
     let mut conns = Conn::open_warm(proxy.address, connections, &request).await?;
     load::closed_loop(&mut conns, &request, window / 10).await?;
     let before = Cpu::read(proxy.child.pid())?;
@@ -160,7 +246,7 @@ fn wrk(lab: &Lab, request: &[u8], address: SocketAddr, window: Duration) -> Outc
 }
 
 /// One process that keeps its connections, buffers no answer and writes no log.
-fn nginx(dir: &Path, [listen, provider]: [SocketAddr; 2]) -> Outcome<Vec<String>> {
+fn nginx(dir: &Path, listen: SocketAddr, provider: SocketAddr, _: &str) -> Outcome<Vec<String>> {
     let file = dir.join("nginx.conf");
     let dir = dir.display();
     let mut temporary = String::new();
@@ -184,7 +270,7 @@ http {{
 }
 
 /// One thread that keeps its connections and writes no log.
-fn haproxy(dir: &Path, [listen, provider]: [SocketAddr; 2]) -> Outcome<Vec<String>> {
+fn haproxy(dir: &Path, listen: SocketAddr, provider: SocketAddr, _: &str) -> Outcome<Vec<String>> {
     let file = dir.join("haproxy.cfg");
     let config = format!(
         "global
@@ -204,4 +290,35 @@ backend provider
     );
     std::fs::write(&file, config)?;
     Ok(vec!["-db".into(), "-f".into(), file.display().to_string()])
+}
+
+/// One worker that knows one model.
+fn litellm(
+    dir: &Path,
+    listen: SocketAddr,
+    provider: SocketAddr,
+    model: &str,
+) -> Outcome<Vec<String>> {
+    let file = dir.join("litellm.yaml");
+    let config = format!(
+        "model_list:
+  - model_name: \"{model}\"
+    litellm_params: {{ model: \"openai/{model}\", api_base: \"http://{provider}/v1\", api_key: none }}
+general_settings: {{ forward_client_headers_to_llm_api: true }}
+litellm_settings: {{ set_verbose: false, telemetry: false }}
+"
+    );
+    std::fs::write(&file, config)?;
+    let port = listen.port().to_string();
+    let file = file.display().to_string();
+    let flags = ["--config", &file, "--host", "127.0.0.1", "--port", &port];
+    Ok(flags.map(str::to_owned).into())
+}
+
+/// Requests say where the provider is.
+fn portkey(_: &Path, listen: SocketAddr, _: SocketAddr, _: &str) -> Outcome<Vec<String>> {
+    Ok(vec![
+        "--headless".into(),
+        format!("--port={}", listen.port()),
+    ])
 }

@@ -54,6 +54,13 @@ pub fn request(token: &str, model: &str, length: usize, tools: usize, asked: Ask
     request
 }
 
+/// A request with more headers, each with its line end.
+pub fn with_headers(request: &[u8], headers: &str) -> Vec<u8> {
+    let line = request.iter().position(|&byte| byte == b'\n');
+    let (first, rest) = request.split_at(line.map_or(0, |at| at + 1));
+    [first, headers.as_bytes(), rest].concat()
+}
+
 /// A request for a stream on a surface; its body has some 300 bytes.
 pub fn request_on(surface: Surface, token: &str, model: &str, events: Events) -> Vec<u8> {
     if !matches!(surface, Surface::Messages | Surface::Responses) {

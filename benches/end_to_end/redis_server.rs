@@ -44,7 +44,7 @@ impl Redis {
     /// Starts one in `dir`, which is made. `None` if it is not installed.
     pub async fn start(dir: &Path, cpu: Option<u32>, log: &Path) -> Outcome<Option<Redis>> {
         let program = std::env::var(PROGRAM).unwrap_or_else(|_| "redis-server".to_owned());
-        if !child::is_installed(&program, "--version") {
+        if !child::is_installed(&program) {
             return Ok(None);
         }
         fs::create_dir_all(dir)?;

@@ -80,7 +80,7 @@ pub fn reported(observer: &Observer) -> Option<Settled> {
     })
 }
 
-/// Slow: tens of megabytes a second.
+/// Slow: some ten milliseconds a megabyte.
 fn prompt_tokens(model: &str, body: &RequestBody, enough: u64) -> u64 {
     let messages = match body.endpoint() {
         Endpoint::Generate(Surface::Completions | Surface::Embeddings) => 0,
