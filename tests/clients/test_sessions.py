@@ -26,6 +26,9 @@ from test_codex import codex  # noqa: F401
 
 TURNS = 24
 COOLS, KILLED, UPGRADED = 6, 12, 18
+# How long the cool-down is (seconds), and the turn that takes until its end, or else how many turns it takes were chance: a
+# mark finds nothing that was said more than 20 blocks before, and a replica hears of a cool-down within a second.
+COOL, COOLED = 1, 8
 # What a turn takes by the caches' clock (seconds), so that what is not met for a while is not kept.
 PACE = 20
 FINAL = "All steps are done."
@@ -74,10 +77,12 @@ class Session:
     def say(self, asked, moments):
         turn = len(asked.results) + 1
         if turn == COOLS and self.first_time(COOLS):
-            self.cooling = (asked.credential, time.monotonic() + 1)
+            self.cooling = (asked.credential, time.monotonic() + COOL)
         if self.cooling and self.cooling[0] == asked.credential and time.monotonic() < self.cooling[1]:
             self.refused += 1
-            return Say("Too many requests", status=429, retry_after=1)
+            return Say("Too many requests", status=429, retry_after=COOL)
+        if turn == COOLED and self.cooling:
+            time.sleep(max(0, self.cooling[1] - time.monotonic()))
         say = Say(FINAL) if turn > TURNS else Say(f"Step {turn} is next.", [self.step(asked, turn)], "One more step.")
         if turn in moments and self.first_time(turn):
             say.midway = lambda: self.in_the_middle(turn, moments[turn])
