@@ -5,17 +5,26 @@
 mod steady;
 mod watched;
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use once_cell::sync::Lazy;
 
 pub use steady::{Reading, SETTLED, SLACK, Steady};
+use steady::{duration, nanos};
 pub use watched::Watched;
 
 /// What this process has seen of its clocks.
 static STEADY: Lazy<Mutex<Steady>> = Lazy::new(|| Mutex::new(Steady::new(raw(), since_boot())));
+
+/// What the wall clock was ahead of the other one when it was read last, and until when (by the other one) that is good
+/// enough for everybody; in ns.
+static AHEAD: AtomicI64 = AtomicI64::new(0);
+static FRESH_UNTIL: AtomicI64 = AtomicI64::new(0);
+
+/// How long it is. Every request asks for the time, and none of them is to wait for another one.
+const FRESH: Duration = Duration::from_millis(10);
 
 /// Returns the monotonic clock, for durations and deadlines.
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
@@ -29,8 +38,13 @@ pub fn wall() -> SystemTime {
     UNIX_EPOCH + unix()
 }
 
-/// Time since the Unix epoch by the wall clock; zero if the clock stands before 1970.
+/// Returns the time since the Unix epoch by the wall clock; zero if the clock stands before 1970.
 pub fn unix() -> Duration {
+    let now = nanos(since_boot());
+    let left = FRESH_UNTIL.load(Ordering::Acquire) - now;
+    if (1..=nanos(FRESH)).contains(&left) {
+        return duration(AHEAD.load(Ordering::Relaxed) + now);
+    }
     read().told
 }
 
@@ -50,15 +64,24 @@ pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Both times that the process goes by.
+/// Returns both times that the process goes by.
 pub fn read() -> Reading {
-    steady(|steady| steady.read(raw(), since_boot()))
+    steady(|steady| {
+        let other = since_boot();
+        let reading = steady.read(raw(), other);
+        AHEAD.store(nanos(reading.told) - nanos(other), Ordering::Relaxed);
+        FRESH_UNTIL.store(nanos(other + FRESH), Ordering::Release);
+        reading
+    })
 }
 
 /// Takes in what a database had seen last of the time (Unix time, ms), when it is opened.
 pub fn recall(last_ms: u64) {
     let last = Duration::from_millis(last_ms);
-    steady(|steady| steady.recall(last, raw(), since_boot()));
+    steady(|steady| {
+        steady.recall(last, raw(), since_boot());
+        FRESH_UNTIL.store(0, Ordering::Release);
+    });
 }
 
 fn steady<T>(work: impl FnOnce(&mut Steady) -> T) -> T {
@@ -79,4 +102,21 @@ fn since_boot() -> Duration {
     #[cfg(not(target_os = "linux"))]
     let clock = rustix::time::ClockId::Monotonic;
     Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_goes_on_between_two_looks_at_the_wall_clock() {
+        let first = read().raw;
+        let mut last = unix();
+        while last < first + FRESH * 3 {
+            let (before, time, after) = (raw(), unix(), raw());
+            let slewed = Duration::from_millis(1);
+            assert!(before <= time + slewed && time <= after + slewed);
+            last = time;
+        }
+    }
 }

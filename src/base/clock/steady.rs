@@ -158,14 +158,14 @@ fn near(one: i64, other: i64, slack: Duration) -> bool {
 }
 
 /// Nanoseconds; of more than two centuries so many that sums of two still have room.
-fn nanos(duration: Duration) -> i64 {
+pub(super) fn nanos(duration: Duration) -> i64 {
     const MOST: u64 = i64::MAX.unsigned_abs() / 2;
     let seconds = duration.as_secs().saturating_mul(1_000_000_000);
     let nanos = seconds.saturating_add(u64::from(duration.subsec_nanos()));
     nanos.min(MOST).cast_signed()
 }
 
-fn duration(nanos: i64) -> Duration {
+pub(super) fn duration(nanos: i64) -> Duration {
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
 }
 
